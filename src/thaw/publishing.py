@@ -1,0 +1,67 @@
+"""Files that are whole or not there: written beside their place, synced to the disk, then renamed into it."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+
+@contextlib.contextmanager
+def publish(path):
+    """Give a path beside `path` to write a file or folder at; on leaving without an error it takes the place of `path`.
+
+    What stood there before stays until then, and stays whole when the body fails or is killed.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        # The name is kept: some writers choose the format by its ending.
+        yield scratch / path.name
+        _sync(scratch / path.name)
+        if path.is_dir() and not path.is_symlink():
+            path.rename(scratch / "replaced")  # a folder cannot be renamed over one that holds files
+        (scratch / path.name).rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path, text):
+    """Publish `text` at `path`, as UTF-8."""
+    with publish(path) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path, document):
+    """Publish `document` at `path` as indented JSON: the same document gives the same bytes."""
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path):
+    """Return the document in the JSON file at `path`."""
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+
+
+def write_table(path, table):
+    """Publish a pandas DataFrame at `path` as CSV without its index; floats keep every digit that tells them apart."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def digest_of(path):
+    """Return the sha256 of the file at `path`, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path):
+    """Have the disk hold the file, or every file of the folder, at `path`."""
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
