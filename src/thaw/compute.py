@@ -9,9 +9,6 @@ import tensorflow as tf
 
 from thaw.params import Section
 
-Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
-
-
 class Compute(Section):
     """Section `compute`: both change the last bits of every trained weight, so both are parameters."""
 

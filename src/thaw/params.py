@@ -7,11 +7,14 @@ import importlib
 import io
 import pathlib
 import sys
+from typing import Annotated
 
 import pydantic
 import ruamel.yaml
 
 FILE = "params.yaml"
+
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
 
 class InputError(Exception):
@@ -136,5 +139,4 @@ def _say(fault, value, place):
         "too_short": f"must have at least {context.get('min_length')} entries",
         "value_error": str(context.get("error")),
     }.get(fault["type"], fault["msg"])
-    where = ".".join([place, *keys]) if not place.endswith(": ") else place + ".".join(keys)
-    return f"{where}: {allowed}{received}"
+    return f"{'.'.join([place, *keys])}: {allowed}{received}"

@@ -9,7 +9,7 @@ SECONDS_BETWEEN_LINES = 10
 
 
 def track(iterable, label, total, unit):
-    """Yield from `iterable` and report on stderr how many of `total` have passed.
+    """Yield from `iterable` and report on stderr how many of `total` (None: nobody knows) have passed.
 
     `label` says what is being done and `unit` what is counted, as in ``track(photos, "preprocess", 3670, "photos")``.
     """
@@ -17,11 +17,11 @@ def track(iterable, label, total, unit):
         yield from tqdm.tqdm(iterable, desc=label, total=total, unit=f" {unit}")
         return
     start = said = time.monotonic()
-    done = 0
+    done, of_total = 0, "" if total is None else f" of {total}"
     for item in iterable:
         yield item
         done += 1
         if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
             said = time.monotonic()
-            print(f"{label}: {done} of {total} {unit}, {said - start:.0f} s", file=sys.stderr, flush=True)
+            print(f"{label}: {done}{of_total} {unit}, {said - start:.0f} s", file=sys.stderr, flush=True)
     print(f"{label}: {done} {unit} in {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)

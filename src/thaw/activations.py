@@ -1,0 +1,118 @@
+"""The store of prefix activations: what a frozen prefix makes of each image, computed once.
+
+Entries are float32 arrays, memory-mapped, outside DVC and git, in the folder that THAW_STORE names (default
+`.thaw/activations`). The key of an entry holds everything that its values depend on, so it never goes stale and any
+run with the same prefix on the same records shares it.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from thaw import records
+from thaw.networks import digest_weights
+from thaw.params import InputError
+from thaw.progress import track
+from thaw.publishing import publish
+
+FILL_BATCH = 32
+KEEP_FREE = 1 << 30  # bytes of disk that filling the store must leave
+
+
+class Source(NamedTuple):
+    """Where the batches of one part come from."""
+
+    inputs: np.ndarray  # (n, ...) float32: activations at the cut, memory-mapped
+    labels: np.ndarray  # (n,) int64
+
+    def read_batches(self, batch_size, order=None):
+        """Return a tf.data.Dataset of (inputs (b, ...) float32, labels (b,) int64); `order` seeds the shuffling."""
+        count = len(self.labels)
+        indices = np.arange(count) if order is None else np.random.default_rng(order).permutation(count)
+
+        def gather(batch):
+            return self.inputs[batch], self.labels[batch]
+
+        def gather_in_graph(batch):
+            inputs, labels = tf.numpy_function(gather, [batch], (tf.float32, tf.int64))
+            return tf.ensure_shape(inputs, (None, *self.inputs.shape[1:])), tf.ensure_shape(labels, (None,))
+
+        batches = tf.data.Dataset.from_tensor_slices(indices).batch(batch_size)
+        return batches.map(gather_in_graph, num_parallel_calls=1).prefetch(2)
+
+
+class Pixels(NamedTuple):
+    """Where the batches of one part come from when nothing is frozen: the records themselves."""
+
+    folder: str
+    part: str
+
+    @property
+    def labels(self):
+        return records.read_labels(self.folder, self.part)[0]
+
+    def read_batches(self, batch_size, order=None):
+        """Return a tf.data.Dataset of (images (b, h, w, 3) float32 in [0, 255], labels (b,) int64)."""
+        return records.read_batches(self.folder, self.part, batch_size, order)
+
+
+def open_part(parts, place, folder, part, compute):
+    """Return the source of a part's batches for the tail of `parts` (networks.Parts).
+
+    `place` describes the prefix but for its weights: architecture, width, size. Computes and stores what is not in
+    the store. Raises InputError where the disk has no room.
+    """
+    if parts.prefix is None:
+        return Pixels(folder, part)
+    labels, _ = records.read_labels(folder, part)
+    key = {
+        **place,
+        "cut": parts.cut,
+        "weights": digest_weights(parts.prefix),
+        "records": records.read_index(folder)["digest"],
+        # The last bits of the values depend on these.
+        "compute": compute.model_dump(),
+        "versions": [tf.__version__, keras.__version__],
+    }
+    entry = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+    path = pathlib.Path(os.environ.get("THAW_STORE") or ".thaw/activations") / entry / f"{part}.npy"
+    shape = (len(labels), *parts.prefix.output_shape[1:])
+    if not path.exists():
+        _fill(path, shape, parts, folder, part)
+    return Source(np.load(path, mmap_mode="r"), labels)
+
+
+def _fill(path, shape, parts, folder, part):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size, free = 4 * int(np.prod(shape)), shutil.disk_usage(path.parent).free
+    if size + KEEP_FREE > free:
+        raise InputError(
+            f"{path.parent}: the activations of {part} take {size >> 20} MiB and {free >> 20} MiB of disk are free; "
+            "make room, or have THAW_STORE name a folder on another disk"
+        )
+
+    @tf.function(reduce_retracing=True)
+    def run(images):
+        return parts.prefix(images, training=False)
+
+    batches = track(
+        records.read_batches(folder, part, FILL_BATCH),
+        f"activations at {parts.cut}, {part}",
+        -(-shape[0] // FILL_BATCH),
+        "batches",
+    )
+    with publish(path) as scratch:
+        array = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float32, shape=shape)
+        start = 0
+        for images, _ in batches:
+            array[start : start + len(images)] = run(images)
+            start += len(images)
+        array.flush()
+        del array

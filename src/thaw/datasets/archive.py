@@ -1,0 +1,75 @@
+"""Photos in an archive on the web."""
+
+import pathlib
+import shutil
+import tarfile
+import tempfile
+import urllib.parse
+import zipfile
+import zlib
+from typing import Annotated, Literal
+
+import pydantic
+
+from thaw.datasets.canonical import Digest
+from thaw.datasets.folder import list_visible, read_class_folders
+from thaw.fetching import fetch
+from thaw.params import InputError, Section
+from thaw.publishing import digest_of
+
+# What the standard library raises on archives that are damaged, unsafe or locked with a password.
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
+
+
+class Archive(Section):
+    """A `dataset` in a zip or tar file (also tar.gz) at `url`, whose sha256 is known: class folders in it.
+
+    One folder around the class folders is allowed, as ``flower_photos/`` in that of TF-Flowers.
+    """
+
+    source: Literal["archive"]
+    url: Annotated[str, pydantic.Field(pattern="^https?://[^/]+/.*[^/]$")]
+    sha256: Digest
+    digest: Digest | None = None
+
+
+def photos(archive):
+    """Yield a Photo for each file in the class folders of an Archive.
+
+    Raises InputError where it cannot be fetched or unpacked, or is not the file of that sha256.
+    """
+    name = pathlib.PurePosixPath(urllib.parse.urlsplit(archive.url).path).name
+    path, official = fetch(archive.url, f"sha256:{archive.sha256}", name, ".thaw/downloads")
+    if not official:
+        raise InputError(
+            f"params.yaml: dataset.sha256: must be that of {name} in THAW_MIRROR, {digest_of(path)} "
+            f"(got {archive.sha256})"
+        )
+    place = f"params.yaml: dataset.url: {name}"
+    pathlib.Path(".thaw").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="archive.", dir=".thaw") as scratch:
+        folder = pathlib.Path(scratch)
+        _unpack(path, folder, place)
+        inner = [entry for entry in list_visible(folder) if entry.is_dir()]
+        if len(inner) == 1 and any(entry.is_dir() for entry in list_visible(inner[0])):
+            folder = inner[0]
+        yield from read_class_folders(folder, place)
+
+
+def _unpack(path, folder, place):
+    """Unpack the archive at `path` in `folder`, nowhere else; what it is shows in its bytes, not in its name."""
+    try:
+        if tarfile.is_tarfile(path):
+            # Refuses what would land outside the folder, links that lead there and devices.
+            shutil.unpack_archive(path, folder, "tar", filter="data")
+        elif zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                # extractall would move such a file into the folder under another name.
+                for name in archive.namelist():
+                    if name.startswith("/") or ".." in pathlib.PurePosixPath(name).parts:
+                        raise zipfile.BadZipFile(f"{name!r} is outside the archive's folder")
+                archive.extractall(folder)
+        else:
+            raise InputError(f"{place}: must be a zip or tar file (it is neither)")
+    except BROKEN as error:
+        raise InputError(f"{place}: cannot be unpacked: {' '.join(str(error).split())}") from None

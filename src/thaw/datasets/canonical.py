@@ -1,0 +1,42 @@
+"""What every source delivers, and the one layout in which it is kept."""
+
+import unicodedata
+from typing import Annotated, NamedTuple
+
+import pydantic
+
+from thaw.params import InputError, kind
+
+Digest = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+
+ENDINGS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n\x1a\n": ".png"}
+
+
+class Photo(NamedTuple):
+    """One picture as a source delivers it."""
+
+    label: str | None  # the name of its class; None where the source has none for it
+    content: bytes  # the JPEG or PNG file, untouched
+    name: str  # what the source calls it, for messages
+
+
+def find_ending(content):
+    """Return ".jpg" or ".png", as the first bytes of a file say, or None where it is neither."""
+    return next((ending for magic, ending in ENDINGS.items() if content.startswith(magic)), None)
+
+
+def name_folder(label):
+    """Return the name of the folder that keeps the class `label`: the label in Unicode's composed form (NFC).
+
+    File systems differ in the form that they give back, and the same class must have one name.
+    Raises InputError where the label cannot name a folder.
+    """
+    name = unicodedata.normalize("NFC", label)
+    unfit = not name or name in (".", "..") or "/" in name
+    # Category C: control characters, NUL among them, and the surrogates that stand for bytes that are not UTF-8.
+    if unfit or any(unicodedata.category(letter)[0] == "C" for letter in name) or len(name.encode()) > 255:
+        raise InputError(
+            f"params.yaml: dataset: a class must have the name of a folder, without / and control characters, "
+            f"at most 255 bytes long (got {kind(label)})"
+        )
+    return name

@@ -1,0 +1,60 @@
+"""Photos in class folders on this machine."""
+
+import pathlib
+from typing import Annotated, Literal
+
+import pydantic
+
+from thaw.datasets.canonical import Digest, Photo
+from thaw.params import InputError, Section
+
+
+class Folder(Section):
+    """A `dataset` that is here already: `path` holds a folder for each class, these hold JPEG or PNG files.
+
+    A relative path starts at the folder of params.yaml, ``~`` is the home folder.
+    """
+
+    source: Literal["folder"]
+    path: Annotated[str, pydantic.Field(min_length=1)]
+    digest: Digest | None = None
+
+
+def photos(folder):
+    """Yield a Photo for each file in the class folders of a Folder; raises InputError as `read_class_folders` does."""
+    yield from read_class_folders(pathlib.Path(folder.path).expanduser(), f"params.yaml: dataset.path: '{folder.path}'")
+
+
+def read_class_folders(folder, place):
+    """Yield a Photo for each file in the class folders of `folder`, classes and files in the order of their names.
+
+    What is hidden is passed over, and so are files beside the class folders (a licence, say). `place` begins the text
+    of the InputError that is raised, before the first file is read, unless `folder` holds two class folders or more
+    which hold files alone.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{place}: must be a folder ({'it is a file' if folder.exists() else 'there is none'})")
+    try:
+        files = {entry: list_visible(entry) for entry in list_visible(folder) if entry.is_dir()}
+        for name, entries in files.items():
+            # One level too high or too low, and the names of the classes would be wrong without a sign of it.
+            inner = next((entry for entry in entries if entry.is_dir()), None)
+            if inner is not None:
+                raise InputError(
+                    f"{place}: must hold class folders that hold photos alone (got the folder {name.name}/{inner.name})"
+                )
+        names = [name.name for name, entries in files.items() if entries]
+        if len(names) < 2:
+            raise InputError(
+                f"{place}: must hold a folder of photos for each class, two at least (got {', '.join(names) or 'none'})"
+            )
+        for name, entries in files.items():
+            for entry in entries:
+                yield Photo(name.name, entry.read_bytes(), f"{name.name}/{entry.name}")
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read: {error}") from None
+
+
+def list_visible(folder):
+    """Return the paths in `folder`, sorted, without those that a file manager hides."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX")

@@ -1,0 +1,103 @@
+"""Image classification datasets of TensorFlow Datasets (TFDS), with the bytes that their authors encoded."""
+
+import re
+import sys
+from typing import Literal
+
+import pydantic
+
+from thaw.datasets.canonical import Digest, Photo
+from thaw.datasets.folder import read_class_folders
+from thaw.fetching import find_in_mirror
+from thaw.params import InputError, Section
+
+# What TFDS prepares differs in its bytes from run to run: kept for the next time, never an output.
+CACHE = ".thaw/tfds"
+# The name of the folder in THAW_MIRROR, where it is not that of the dataset: what the official archive unpacks to.
+MIRRORS = {"tf_flowers": "flower_photos"}
+TRIES = 4  # of a download that gets no connection; TFDS's ten take over three minutes
+
+
+class Tfds(Section):
+    """A `dataset` of TFDS with the features `image` and `label`: all its splits together."""
+
+    source: Literal["tfds"]
+    name: str  # DATASET:VERSION or DATASET/CONFIG:VERSION
+    digest: Digest | None = None
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _check_name(cls, name):
+        if not re.fullmatch(r"\w+(/[\w.+-]+)?:\d+\.\d+\.\d+", name, re.ASCII):
+            raise ValueError("must be a TFDS dataset and its version, as in tf_flowers:3.0.1")
+        return name
+
+
+def photos(dataset):
+    """Yield a Photo for each example of a Tfds, from THAW_MIRROR where that has the dataset's class folders.
+
+    Raises InputError where TFDS has no such dataset, cannot download it, or it is none of classified images.
+    """
+    name = re.match(r"\w+", dataset.name)[0]
+    mirrored = find_in_mirror(MIRRORS.get(name, name))
+    if mirrored is not None:
+        yield from read_class_folders(mirrored, f"THAW_MIRROR: {mirrored.name}")
+        return
+    # Slow to import, and no other source needs it.
+    import tensorflow_datasets as tfds
+
+    builder = _find_builder(tfds, dataset.name)
+    _prepare(tfds, builder, dataset.name)
+    decoders = tfds.decode.PartialDecoding(
+        {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    names = builder.info.features["label"]
+    for split in sorted(builder.info.splits):
+        examples = tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders, shuffle_files=False))
+        for position, example in enumerate(examples):
+            # TFDS marks an example without a label by -1.
+            label = names.int2str(int(example["label"])) if example["label"] >= 0 else None
+            yield Photo(label, example["image"], f"{split}[{position}]")
+
+
+def _find_builder(tfds, name):
+    """Return TFDS's builder of the dataset `name`; raises InputError unless it has an image and a class label."""
+    try:
+        builder = tfds.builder(name, data_dir=CACHE)
+    except (ValueError, AssertionError, ImportError) as error:
+        reason = str(error).strip().split("\n")[0].split("}\": ")[-1]
+        raise InputError(f"params.yaml: dataset.name: must be a dataset of TFDS: {reason} (got '{name}')") from None
+    features = builder.info.features
+    features = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+    needed = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
+    for feature, kind in needed.items():
+        if not isinstance(features.get(feature), kind):
+            raise InputError(
+                f"params.yaml: dataset.name: must be a dataset with the features image (Image) and label (ClassLabel) "
+                f"(got '{name}' with {', '.join(sorted(features)) or 'none'})"
+            )
+    return builder
+
+
+def _prepare(tfds, builder, name):
+    """Have TFDS download the dataset and prepare it in CACHE, unless it is there."""
+    import requests
+    from tensorflow_datasets.core.download import download_manager, downloader
+
+    downloader.MAX_RETRIES = TRIES
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    causes = tfds.download.DownloadError, download_manager.NonMatchingChecksumError
+    try:
+        # From the authors' own server: TFDS's copy on Google Cloud would be one more address that has to be reached.
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    except requests.ConnectionError:
+        raise InputError(
+            f"params.yaml: dataset.name: {name} could not be downloaded: no connection to the server; THAW_MIRROR may "
+            f"name a folder that holds its class folders in {MIRRORS.get(builder.name, builder.name)}/"
+        ) from None
+    except (*causes, OSError, AssertionError, ImportError) as error:
+        # Also: files that must be fetched by hand, a package that this dataset alone needs, a wrong checksum.
+        raise InputError(
+            f"params.yaml: dataset.name: {name} could not be prepared: {' '.join(str(error).split())[:300]}"
+        ) from None

@@ -1,0 +1,160 @@
+"""The networks: backbone with head, the baseline CNN, and a network taken apart at a cut."""
+
+import hashlib
+from typing import Annotated, NamedTuple
+
+import keras
+import pydantic
+
+from thaw import backbones, unfreezing
+from thaw.params import Section
+
+Width = Annotated[int, pydantic.Field(ge=1, le=65_536)]
+Dropout = Annotated[float, pydantic.Field(ge=0, lt=1)]
+
+
+class Head(Section):
+    """What stands on the pooled features: dense layers, then the classifier."""
+
+    dense: list[Width]  # units of each hidden layer, ReLU
+    dropout: Dropout  # after each hidden layer; after the pooling where there is none
+    batch_norm: bool  # between each hidden layer and its ReLU
+
+
+class Convolutions(Section):
+    """The baseline CNN: for each entry of `filters` a 3x3 valid convolution, ReLU and 2x2 max pooling, then dense."""
+
+    filters: Annotated[list[Width], pydantic.Field(min_length=1)]
+    dense: Width
+    dropout: Dropout
+
+
+class Network(NamedTuple):
+    """A classifier and its parts; they share their layers, so training a part trains the whole."""
+
+    model: keras.Model  # pixels (b, size, size, 3) float32 in [0, 255] -> logits (b, classes) float32
+    preprocessing: keras.layers.Layer | None  # None, as is the backbone, for the baseline CNN
+    backbone: keras.Model | None
+    head: keras.Model  # pooled features (b, c) -> logits
+
+    def save(self, path):
+        """Write the weights at `path` (ends in .weights.h5): the same weights give the same bytes."""
+        self.model.save_weights(path)
+
+
+class Parts(NamedTuple):
+    """A network taken apart: model = tail(prefix(pixels))."""
+
+    prefix: keras.Model | None  # pixels -> activations at the cut; None where nothing is frozen
+    tail: keras.Model  # activations (or pixels) -> logits
+    cut: str  # the operation that ends the prefix; "pixels" where there is none, "pooling" where only the head trains
+
+
+@keras.saving.register_keras_serializable("thaw")
+class FixedStatistics(keras.layers.Layer):
+    """Runs a network with the BatchNorm statistics it came with, in training too; gamma and beta may train.
+
+    `network(x, training=False)` inside a functional model does not last through `fit` once the network is unfrozen;
+    in a layer's own `call` it does.
+    """
+
+    def __init__(self, network, **options):
+        super().__init__(**options)
+        self.network = network
+
+    def call(self, x):
+        return self.network(x, training=False)
+
+    def compute_output_shape(self, shape):
+        return self.network.compute_output_shape(shape)
+
+
+def build_classifier(architecture, width, size, head, classes):
+    """Return backbone, global average pooling and `head` (a Head) as a Network with random weights."""
+    backbone = backbones.build(architecture, width, size)
+    preprocessing = backbones.Preprocessing(architecture, name="preprocessing")
+    top = _build_head(backbone.output.shape[-1], head, classes)
+    pixels = keras.Input((size, size, 3), name="pixels")
+    features = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(preprocessing(pixels)))
+    return Network(keras.Model(pixels, top(features)), preprocessing, backbone, top)
+
+
+def build_baseline(convolutions, size, classes):
+    """Return the baseline CNN as a Network: `convolutions` is a Convolutions; pixels are scaled to [0, 1]."""
+    layers = [keras.Input((size, size, 3), name="pixels"), keras.layers.Rescaling(1 / 255)]
+    for filters in convolutions.filters:
+        layers += [keras.layers.Conv2D(filters, 3, activation="relu"), keras.layers.MaxPooling2D()]
+    layers += [
+        keras.layers.Flatten(),
+        keras.layers.Dense(convolutions.dense, activation="relu"),
+        keras.layers.Dropout(convolutions.dropout),
+        keras.layers.Dense(classes, name="logits"),
+    ]
+    model = keras.Sequential(layers)
+    return Network(model, None, None, model)
+
+
+def take_apart(network, cut, batch_norm):
+    """Return the Parts of `network` at the operation `cut` of its backbone, as `unfreezing.find_cut` gives it.
+
+    At the backbone's output the pooling goes to the prefix: only the head is left to train. `batch_norm` is the mode
+    of the tail: with `batch`, open BatchNorm layers normalise by the batch and move their statistics in training.
+    """
+    backbone, head = network.backbone, network.head
+    pixels = keras.Input(network.model.input_shape[1:], name="pixels")
+    if cut is backbone.operations[-1]:
+        features = network.model.get_layer("pooling")(backbone(network.preprocessing(pixels), training=False))
+        return Parts(keras.Model(pixels, features), head, "pooling")
+    if cut is backbone.operations[0]:
+        features = network.preprocessing(pixels)
+        inputs, prefix, name, rest = pixels, None, "pixels", backbone
+    else:
+        before = keras.Model(backbone.input, cut.output)
+        prefix = keras.Model(pixels, before(network.preprocessing(pixels), training=False))
+        inputs = features = keras.Input(cut.output.shape[1:], name="activations")
+        name, rest = cut.name, keras.Model(cut.output, backbone.output)
+    features = rest(features) if batch_norm == "batch" else FixedStatistics(rest)(features)
+    return Parts(prefix, keras.Model(inputs, head(network.model.get_layer("pooling")(features))), name)
+
+
+def rebuild(description):
+    """Return the Network that a training stage described (see `thaw.training`), with random weights.
+
+    `description` is the JSON document beside the weights.
+    """
+    size, classes = description["size"], len(description["classes"])
+    if description["backbone"] is None:
+        return build_baseline(Convolutions(**description["convolutions"]), size, classes)
+    backbone = description["backbone"]
+    return build_classifier(backbone["architecture"], backbone["width"], size, Head(**description["head"]), classes)
+
+
+def take_apart_as(network, description):
+    """Return the Parts of a rebuilt network at the cut that its run had; a baseline CNN is all tail."""
+    if network.backbone is None:
+        return Parts(None, network.model, "pixels")
+    asked = description["unfreeze"] and unfreezing.Unfreeze(**description["unfreeze"])
+    opened = unfreezing.find_open_layers(network.backbone, description["backbone"]["architecture"], asked)
+    return take_apart(network, unfreezing.find_cut(network.backbone, opened), description["batch_norm"])
+
+
+def digest_weights(model):
+    """Return the sha256 over the values of the model's weights, in their order, in hex."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _build_head(features, head, classes):
+    """Return the head as a model: pooled features (b, features) -> logits (b, classes)."""
+    layers = [keras.Input((features,), name="pooled")]
+    for units in head.dense:
+        layers.append(keras.layers.Dense(units))
+        if head.batch_norm:
+            layers.append(keras.layers.BatchNormalization())
+        layers += [keras.layers.ReLU(), keras.layers.Dropout(head.dropout)]
+    if not head.dense:
+        layers.append(keras.layers.Dropout(head.dropout))
+    layers.append(keras.layers.Dense(classes, name="logits"))
+    return keras.Sequential(layers, name="head")

@@ -1,0 +1,133 @@
+"""Where a backbone's first weights come from: ImageNet, a file, the drawn sample, or chance."""
+
+import pathlib
+import sys
+from typing import Annotated, Literal
+
+import io
+
+import keras
+import numpy as np
+import PIL.Image
+import pydantic
+import tensorflow as tf
+
+from thaw import backbones
+from thaw.backbones import ARCHITECTURES, FILES
+from thaw.datasets import sample
+from thaw.fetching import fetch
+from thaw.params import InputError, Section, Seed
+from thaw.progress import track
+from thaw.publishing import digest_of
+
+DOWNLOADS = ".thaw/downloads"
+RANDOM_SIZE = 224  # pixels; the weights of a convolutional backbone do not depend on it
+
+
+class Pretraining(Section):
+    """How `weights: sample` trains a backbone: on the second domain of the drawn sample, from random weights."""
+
+    photos_per_class: Annotated[int, pydantic.Field(ge=2, le=10_000)]
+    size: Annotated[int, pydantic.Field(ge=32, le=512)]  # pixels
+    batch_size: Annotated[int, pydantic.Field(ge=1, le=1024)]
+    learning_rate: Annotated[float, pydantic.Field(gt=0, le=1)]  # of Adam, falling to zero along a cosine
+    epochs: Annotated[int, pydantic.Field(ge=1, le=1000)]
+
+
+class Backbone(Section):
+    """An entry of section `backbones`."""
+
+    architecture: Literal[tuple(ARCHITECTURES)]
+    width: Annotated[float, pydantic.Field(gt=0, le=2)]  # share of the published number of filters
+    weights: str  # imagenet, sample, random, or the path of a file ending in .h5
+    seed: Seed | None = None  # of the first weights, for sample and random
+    pretraining: Pretraining | None = None  # for sample
+
+    @pydantic.field_validator("weights")
+    @classmethod
+    def _known(cls, weights):
+        if weights not in ("imagenet", "sample", "random") and not weights.endswith(".h5"):
+            raise ValueError("must be imagenet, sample, random or the path of a .h5 file")
+        return weights
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self):
+        if (self.seed is not None) != (self.weights in ("sample", "random")):
+            raise ValueError("seed must be given with weights sample and random, and with no other")
+        if (self.pretraining is not None) != (self.weights == "sample"):
+            raise ValueError("pretraining must be given with weights sample, and with no other")
+        if self.weights == "imagenet" and self.width != 1:
+            raise ValueError("width must be 1.0 with weights imagenet")
+        return self
+
+
+def pretrain(name, backbone):
+    """Return (model, document): the no-top network of `backbone`, entry `name` of `backbones`, with its first weights.
+
+    The document tells their source: `official` is True where they are the file that keras.applications publishes,
+    False where they are another file or were made here, None where Keras publishes no hash to tell. Raises InputError where a file is missing, is
+    not the published one though it came over the network, or does not fit.
+    """
+    if backbone.weights == "sample":
+        model, official, came = _pretrain_on_sample(backbone), False, {}
+    else:
+        model = backbones.build(backbone.architecture, backbone.width, RANDOM_SIZE)
+        official, came = False, {}
+        if backbone.weights != "random":
+            path, official = _find_file(name, backbone)
+            _load(model, path, backbone.architecture)
+            came = {"file": path.name, "file_sha256": digest_of(path)}
+    return model, {
+        "name": name,
+        "architecture": backbone.architecture,
+        "width": backbone.width,
+        "weights": backbone.weights,
+        "official": official,
+        **came,
+    }
+
+
+def _find_file(name, backbone):
+    """Return (path, official) of the file that `weights` names."""
+    row = ARCHITECTURES[backbone.architecture]
+    if backbone.weights == "imagenet":
+        digest = row.md5 and f"md5:{row.md5}"
+        path, official = fetch(FILES + row.file, digest, f"weights/{pathlib.Path(row.file).name}", DOWNLOADS)
+        return pathlib.Path(path), official
+    path = pathlib.Path(backbone.weights).expanduser()
+    if not path.is_file():
+        raise InputError(f"params.yaml: backbones.{name}.weights: no such file (got {backbone.weights!r})")
+    return path, False
+
+
+def _load(model, path, architecture):
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: must hold the weights of {architecture} without its classifier: {reason}") from None
+
+
+def _pretrain_on_sample(backbone):
+    settings = backbone.pretraining
+    photos = sample.pretraining_photos(backbone.seed, settings.photos_per_class, settings.size)
+    images, names = [], []
+    for photo in track(photos, "draw", settings.photos_per_class * len(sample.PRETRAINING), "pictures"):
+        images.append(np.asarray(PIL.Image.open(io.BytesIO(photo.content))))
+        names.append(photo.label)
+    classes, labels = np.unique(names, return_inverse=True)
+    model = backbones.build(backbone.architecture, backbone.width, settings.size)
+    pixels = keras.Input((settings.size, settings.size, 3))
+    features = model(backbones.Preprocessing(backbone.architecture)(pixels))
+    logits = keras.layers.Dense(len(classes))(keras.layers.GlobalAveragePooling2D()(features))
+    classifier = keras.Model(pixels, logits)
+    batches = tf.data.Dataset.from_tensor_slices((np.stack(images), labels))
+    batches = batches.shuffle(len(labels), seed=backbone.seed).batch(settings.batch_size).prefetch(2)
+    steps = settings.epochs * len(batches)
+    classifier.compile(
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    classifier.fit(batches, epochs=settings.epochs, verbose=1 if sys.stdout.isatty() else 2)
+    return model

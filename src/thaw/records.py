@@ -1,0 +1,170 @@
+"""TFRecords: photos decoded and resized once, and the pipelines that read them.
+
+A record holds `image` (raw uint8, h * w * 3 bytes, row by row), `label` int64 and `id` (16 hex digits, bytes).
+"""
+
+import concurrent.futures
+import hashlib
+import os
+import pathlib
+from typing import Annotated
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import pydantic
+import tensorflow as tf
+
+from thaw.params import Section
+from thaw.progress import track
+from thaw.publishing import digest_of, publish, read_json, write_json
+
+PARTS = ("train", "validation", "test")
+INDEX = "index.json"
+SHUFFLED_TOGETHER = 4096  # images held while shuffling, 600 MiB at 224 px: all of TF-Flowers' train part
+
+
+class Image(Section):
+    """Section `image`."""
+
+    size: Annotated[int, pydantic.Field(ge=32, le=1024)]  # pixels; photos are resized to a square of it
+    shards: Annotated[int, pydantic.Field(ge=1, le=1000)]  # files for each part
+
+
+def prepare(path, size):
+    """Return (pixels, note): the photo at `path` as (size, size, 3) uint8, and what had to be converted, or None.
+
+    Upright by its EXIF orientation, RGB, resized to a square by Pillow's antialiased bilinear filter. Raises OSError,
+    with the reason, for a file that cannot be read whole.
+    """
+    try:
+        with PIL.Image.open(path) as opened:
+            mode, photo = opened.mode, PIL.ImageOps.exif_transpose(opened)
+            photo = photo.convert("RGB").resize((size, size), PIL.Image.Resampling.BILINEAR)
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise OSError(" ".join(str(error).replace(str(path), path.name).split())) from None
+    return np.asarray(photo), None if mode == "RGB" else f"converted from {mode}"
+
+
+def write_records(rows, photos, image, folder):
+    """Write the photos of `rows` below the folder `photos` as TFRecord shards and an index, at `folder`.
+
+    `rows` is a DataFrame with columns id, class, label, file and part, sorted by id; within a part the records keep
+    that order, dealt out to the shards in runs. Decodes on all cores. An unreadable photo is set aside. Returns the
+    stage's metrics: counts, bytes, digest, and what was converted or set aside and why.
+    """
+    photos, classes = pathlib.Path(photos), sorted(rows["class"].unique())
+    converted, set_aside, counts, shards = [], [], {}, {}
+    with publish(folder) as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        scratch.mkdir()
+        done = track(_prepare_all(pool, rows, photos, image.size), "preprocess", len(rows), "photos")
+        for part in PARTS:
+            of_part = rows[rows.part == part]
+            counts[part] = 0
+            for shard, names in enumerate(np.array_split(np.arange(len(of_part)), image.shards)):
+                if not len(of_part):
+                    break
+                path = scratch / f"{part}-{shard:05d}-of-{image.shards:05d}.tfrecord"
+                with tf.io.TFRecordWriter(str(path)) as writer:
+                    for _ in names:
+                        row, pixels, note = next(done)
+                        if note:
+                            listed = set_aside if pixels is None else converted
+                            listed.append({"id": row["id"], "class": row["class"], "reason": note})
+                        if pixels is None:
+                            continue
+                        writer.write(_encode(row, pixels))
+                        counts[part] += 1
+                shards[path.name] = digest_of(path)
+        next(done, None)  # lets the progress say its last word
+        size = sum(path.stat().st_size for path in scratch.iterdir())
+        digest = hashlib.sha256("".join(f"{name} {shards[name]}\n" for name in sorted(shards)).encode()).hexdigest()
+        write_json(
+            scratch / INDEX, {"size": image.size, "classes": classes, "counts": counts, "digest": digest}
+        )
+    return {
+        "preprocess": {"photos": counts, "bytes": size, "digest": digest, "converted": converted, "set_aside": set_aside}
+    }
+
+
+def read_index(folder):
+    """Return the index of the records at `folder`: `size`, `classes`, `counts` by part, and `digest`."""
+    return read_json(pathlib.Path(folder) / INDEX)
+
+
+def read_part(folder, part):
+    """Return the tf.data.Dataset of a part, in order: (image (h, w, 3) uint8, label int64, id bytes)."""
+    size = read_index(folder)["size"]
+    return _read_serialized(folder, part).map(lambda record: _decode(record, size), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def read_labels(folder, part):
+    """Return (labels (n,) int64, ids (n,) str) of a part, in the order of `read_part`."""
+    features = {"label": tf.io.FixedLenFeature([], tf.int64), "id": tf.io.FixedLenFeature([], tf.string)}
+    rows = _read_serialized(folder, part).map(lambda record: tf.io.parse_single_example(record, features))
+    rows = list(rows.as_numpy_iterator())
+    labels = np.array([row["label"] for row in rows], dtype=np.int64)
+    return labels, np.array([row["id"].decode() for row in rows], dtype=str)
+
+
+def read_batches(folder, part, batch_size, order=None):
+    """Return batches (images (b, h, w, 3) float32 in [0, 255], labels (b,) int64) of a part, the last one smaller.
+
+    `order` seeds the shuffling; None keeps the order of the records.
+    """
+    index = read_index(folder)
+    records = _read_serialized(folder, part)
+    if order is not None:
+        records = records.shuffle(min(index["counts"][part], SHUFFLED_TOGETHER), seed=order)
+
+    def decode(serialized):
+        image, label, _ = _decode(serialized, index["size"])
+        return tf.cast(image, tf.float32), label
+
+    records = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return records.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _prepare_all(pool, rows, photos, size):
+    """Yield (row, pixels, note) for the rows, part by part, with a bounded number of photos in memory."""
+
+    def one(row):
+        try:
+            return row, *prepare(photos / row["file"], size)
+        except OSError as error:
+            return row, None, str(error)
+
+    waiting = []
+    for part in PARTS:
+        for row in rows[rows.part == part].to_dict("records"):
+            waiting.append(pool.submit(one, row))
+            if len(waiting) > 64:
+                yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()
+
+
+def _encode(row, pixels):
+    features = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pixels.tobytes()])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[row["label"]])),
+        "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[row["id"].encode()])),
+    }
+    # Without deterministic=True the bytes differ from process to process.
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+
+
+def _read_serialized(folder, part):
+    return tf.data.TFRecordDataset([str(path) for path in sorted(pathlib.Path(folder).glob(f"{part}-*.tfrecord"))])
+
+
+def _decode(record, size):
+    row = tf.io.parse_single_example(
+        record,
+        {
+            "image": tf.io.FixedLenFeature([], tf.string),
+            "label": tf.io.FixedLenFeature([], tf.int64),
+            "id": tf.io.FixedLenFeature([], tf.string),
+        },
+    )
+    return tf.reshape(tf.io.decode_raw(row["image"], tf.uint8), (size, size, 3)), row["label"], row["id"]

@@ -1,0 +1,242 @@
+"""The pages of the report, as Markdown text: results in one, what differs from machine to machine in the other."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+
+from thaw.reporting.results import find_run_interval, rank_runs, read_metrics
+from thaw.reporting.tables import (
+    NO_TEST,
+    compare_in_markdown,
+    interval,
+    name_backbone,
+    percent,
+    read_timing,
+    to_markdown,
+)
+
+PARTS = ("train", "validation", "test")
+
+
+def write_results(results, by_class):
+    """Return the text of report.md: the same results give the same text, on any machine and on any day.
+
+    `by_class` is the DataFrame of the best run's scores by class.
+    """
+    best, part = rank_runs(results)[0], results.part
+    mark = results.marks[best]
+    sections = [
+        "# What to unfreeze",
+        summarize(results),
+        "## Data",
+        describe_data(results),
+        "## Comparison",
+        compare_in_markdown(results),
+        "In bold the run that is best on validation. Accuracies in percent; the interval is Wilson's, at 95 %, of the "
+        f"accuracy on {part}; F1 is the mean over the classes. The epochs of a fine-tuned run are those of the frozen "
+        "run that it starts from, and its own. Trainable parameters are those of the last phase. "
+        + ("" if part == "test" else NO_TEST + " ")
+        + ("A mark at a run's name holds for every number of the row." if results.notes else ""),
+        *_list_notes(results),
+        f"![{part} accuracy of every run, with its interval](figures/overview.svg)",
+        f"### {best}{mark} by class",
+        to_markdown(
+            ["Class", f"{part.capitalize()} photos", "Precision", "Recall", "F1"],
+            [
+                [row["class"], row["photos"], *(f"{row[score]:.4f}" for score in ("precision", "recall", "f1"))]
+                for row in by_class.to_dict("records")
+            ],
+        ),
+        *(["## Weights", describe_weights(results)] if results.weights else []),
+        "## Learning curves",
+        "Scores on train are running ones, taken while the epoch trains, and with dropout where the head has it; those "
+        "on validation are taken after it. The dashed line is where part of the backbone thaws.",
+        *(f"![learning curves of {run.name}](figures/curves-{run.name}.svg)" for run in results.runs),
+        "## Confusion matrices",
+        f"Photos of {part}: a row for each actual class, shaded by the share of the row.",
+        *(f"![confusion matrix of {run.name}](figures/confusion-{run.name}.svg)" for run in results.runs),
+        "What the runs cost in time and memory: [cost.md](cost.md).",
+    ]
+    return "\n\n".join(section.strip() for section in sections) + "\n"
+
+
+def summarize(results):
+    """Return the paragraph that says which run is best, and whether this many photos can tell."""
+    runs, part = {run.name: run for run in results.runs}, results.part
+    best = rank_runs(results)[0]
+    scores, mark = results.scores[best], results.marks[best]
+    classes = len(results.download["classes"])
+    accuracy = scores["validation"]["accuracy"]
+    equals = [name for name in runs if results.scores[name]["validation"]["accuracy"] == accuracy and name != best]
+    text = (
+        f"{_count(len(runs), 'run')} on {results.dataset}, {results.download['photos']:,} photos of "
+        f"{_count(classes, 'class', 'classes')}. Chosen on validation, the best is **{best}**{mark} "
+        f"({_say_thaw(runs[best])}): {percent(accuracy)} %{mark} of {_count(scores['validation']['photos'], 'photo')}."
+    )
+    if equals:
+        text += f" {' and '.join(equals)} reached the same accuracy with no fewer trainable parameters."
+    if part == "test":
+        text += (
+            f" On the {scores['test']['photos']:,} photos of test it reaches {percent(scores['test']['accuracy'])} %{mark} "
+            f"(95 % interval {interval(scores, part)} %)."
+        )
+    else:
+        text += (
+            f" The 95 % interval is {interval(scores, part)} %. {NO_TEST} The best run was chosen there too, so its "
+            "accuracy flatters it."
+        )
+    rival = find_rival(results)
+    if rival:
+        text += " " + _compare(results, best, runs[rival])
+    return text
+
+
+def find_rival(results):
+    """Return the run that the best one is held against: the frozen run that it starts from, else the runner-up.
+
+    For a best run that is not fine-tuned from a frozen one, the runner-up on validation; None where it is alone.
+    """
+    ranking = rank_runs(results)
+    best = next(run for run in results.runs if run.name == ranking[0])
+    return best.start or (ranking[1] if len(ranking) > 1 else None)
+
+
+def describe_data(results):
+    """Return the section about the photos: counts by class and part, and what was left out."""
+    download, split, preprocess = results.download, results.split, results.preprocess
+    parts = [part for part in PARTS if split[part]["photos"]]
+    columns = [download["classes"], *(split[part]["classes"] for part in parts)]
+    rows = [[name, *(f"{column.get(name, 0):,}" for column in columns)] for name in download["classes"]]
+    totals = [download["photos"], *(split[part]["photos"] for part in parts)]
+    rows.append(["**all**", *(f"**{total:,}**" for total in totals)])
+    duplicates = download["duplicates"]
+    facts = [
+        f"{_count(duplicates['within_a_class'], 'copy', 'copies')} of a photo under the same class "
+        f"{'was' if duplicates['within_a_class'] == 1 else 'were'} left out.",
+        f"{_count(duplicates['across_classes'], 'photo')} came under two classes or more: "
+        f"{_count(split['left_out_two_labels'], 'file')} left out.",
+        f"{_count(split['near_duplicate_groups'], 'group')} of near duplicates, "
+        f"{_count(split['photos_in_them'], 'photo')} in all, each kept in one part.",
+        f"{_count(len(download['rejected']), 'file')} rejected as no photo (listed in `metrics/download.json`).",
+        f"{_count(len(preprocess['set_aside']), 'photo')} unreadable and set aside, "
+        f"{len(preprocess['converted']):,} converted to RGB (listed in `metrics/preprocess.json`).",
+        f"Digest of the photos and their classes: `{download['digest']}`.",
+    ]
+    table = to_markdown(["Class", "Came", *(part.capitalize() for part in parts)], rows)
+    return table + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
+
+
+def describe_weights(results):
+    """Return the table of the weights that the runs start from."""
+    marks = {run.backbone: results.marks[run.name] for run in results.runs if run.backbone}
+    official = {True: "yes", False: "no", None: "not known"}
+    rows = []
+    for name, document in results.weights.items():
+        # What params.yaml says may be a path of one machine; the name and digest of the file say the same anywhere.
+        source = document["weights"] if document["weights"] in ("imagenet", "sample", "random") else "a file"
+        digest, file = document.get("file_sha256"), document.get("file")
+        row = [name + marks[name], name_backbone(document), source, official[document["official"]]]
+        row += [f"`{file}`" if file else "–", f"`{digest}`" if digest else "–", f"{document['parameters']:,}"]
+        rows.append(row)
+    header = ["Backbone", "Architecture", "Weights", "Keras's own file", "File", "sha256", "Parameters"]
+    return to_markdown(header, rows, left=6)
+
+
+def write_costs(results, folder="."):
+    """Return the text of cost.md: what was measured in time and memory, and the machine that this process runs on.
+
+    Reads the timings below `folder`; what was not measured there shows as a dash.
+    """
+    rows, dash = [], "–"
+    for run in results.runs:
+        train, evaluate = (read_timing(folder, stage, run.name) for stage in ("train", "evaluate"))
+        seconds = (train or {}).get("seconds")
+        row = [run.name + results.marks[run.name], run.thaws, run.training]
+        row += [f"{seconds[key]:.2f}" if seconds else dash for key in ("prefix", "per_epoch", "training")]
+        row.append(f"{seconds['prefix'] + seconds['training']:.2f}" if seconds else dash)
+        row.append(f"{train['peak_memory_mib']:,}" if train else dash)
+        for batch in ("batch_1", "batch_32"):
+            times = evaluate["ms_per_image"][batch] if evaluate else {}
+            row += [f"{times[key]:.2f}" if times else dash for key in ("median", "p95")]
+        rows.append(row)
+    header = ["Run", "What thaws", "Epochs", "Prefix s", "s/epoch", "Training s", "Total s", "Peak memory MiB"]
+    header += [f"{key}, batch {batch}" for batch in (1, 32) for key in ("ms/image", "p95")]
+    path = pathlib.Path(folder) / "metrics/timing/preprocess.json"
+    preprocess = read_metrics(path, "preprocess") if path.exists() else None
+    sections = [
+        "# What the runs cost",
+        "Times differ from run to run and from machine to machine. They are no input of any stage: nothing in "
+        "[report.md](report.md) rests on them.",
+        "\n".join(f"- {fact}" for fact in describe_machine()),
+        "This is the machine on which this page was written; a run that was trained elsewhere has its times from there. "
+        f"A dash ({dash}) stands for what was not measured in this copy of the project: DVC took the result out of its "
+        "cache.",
+        to_markdown(header, rows, left=3),
+        "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store already. "
+        "Training and total are of a run's own epochs, without those of the frozen run that it starts from. Milliseconds "
+        "per image are medians and 95th percentiles over batches of 1 and of 32, after a warm-up.",
+        f"Preprocessing: {preprocess['images_per_second']:,} images per second, {preprocess['seconds']:,} s in all."
+        if preprocess
+        else f"Preprocessing: {dash}",
+        *_list_notes(results),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def describe_machine():
+    """Return lines about this machine: processor, cores, memory, Python, and what computes."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return [
+        f"Processor: {_find_processor()}, {os.cpu_count()} cores",
+        f"Memory: {memory:.1f} GiB",
+        f"System: {platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}, TensorFlow {importlib.metadata.version('tensorflow')}, "
+        f"Keras {importlib.metadata.version('keras')}",
+    ]
+
+
+def _find_processor():
+    if platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _compare(results, best, rival):
+    """Return the sentence that says whether the intervals of the best run and of `rival`, a Run, overlap."""
+    (low, high), (rival_low, rival_high) = (
+        find_run_interval(results.scores[name], results.part) for name in (best, rival.name)
+    )
+    scores = results.scores[rival.name]
+    role = {"frozen": "the frozen run", "finetuned": "the fine-tuned run", "baseline": "the run from scratch"}[rival.kind]
+    mark = results.marks[rival.name]
+    text = (
+        f"{role.capitalize()} {rival.name}{mark} reaches {percent(scores[results.part]['accuracy'])} %{mark} "
+        f"({interval(scores, results.part)} %): the two intervals "
+    )
+    if low <= rival_high and rival_low <= high:
+        return text + f"overlap, so the photos of {results.part} alone do not show that one is better than the other."
+    return text + "do not overlap."
+
+
+def _say_thaw(run):
+    """Return in a few words what a Run is, for a sentence."""
+    if run.kind == "baseline":
+        return "a small CNN from scratch"
+    if run.kind == "frozen":
+        return f"head only, on a frozen {run.backbone}"
+    return f"{run.thaws} of {run.backbone} open"
+
+
+def _count(number, one, many=None):
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _list_notes(results):
+    """Return the footnotes as the sections of a page: one with a line each, or none."""
+    return ["\\\n".join(results.notes)] if results.notes else []

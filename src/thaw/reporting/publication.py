@@ -1,0 +1,76 @@
+"""The report as files."""
+
+import pathlib
+
+import pandas as pd
+
+from thaw import plotting
+from thaw.progress import track
+from thaw.publishing import publish, write_json, write_text
+from thaw.reporting.pages import write_costs, write_results
+from thaw.reporting.results import (
+    find_run_interval,
+    rank_runs,
+    read_classes,
+    read_confusion,
+    read_history,
+    read_results,
+)
+
+
+def write_report(params, folder="."):
+    """Write report/report.md, its figures, report/cost.md and metrics/summary.json below `folder`.
+
+    The runs are those that `params` (thaw.schema.Params) names, whatever files others have left behind. All but
+    cost.md repeats to the byte. Raises InputError, before it writes anything, where a stage has not run.
+    """
+    folder = pathlib.Path(folder)
+    results = read_results(params, folder)
+    histories = {run.name: read_history(run, folder) for run in results.runs}
+    confusions = {run.name: read_confusion(run.name, folder) for run in results.runs}
+    page = write_results(results, read_classes(rank_runs(results)[0], results.part, folder))
+    costs = write_costs(results, folder)
+    with publish(folder / "report/figures") as scratch:
+        scratch.mkdir()
+        figures = _draw(results, histories, confusions)
+        for name, figure in track(figures, "report", 1 + 2 * len(results.runs), "figures"):
+            save(figure, scratch / f"{name}.svg")
+    write_text(folder / "report/report.md", page)
+    write_text(folder / "report/cost.md", costs)
+    write_json(folder / "metrics/summary.json", summarize_ranking(results))
+
+
+def summarize_ranking(results):
+    """Return the document of metrics/summary.json: the best run by validation, its accuracies and every run's rank."""
+    ranking = rank_runs(results)
+    scores = results.scores[ranking[0]]
+    summary = {"best": ranking[0], "best_validation_accuracy": scores["validation"]["accuracy"]}
+    if results.part == "test":
+        summary["best_test_accuracy"] = scores["test"]["accuracy"]
+    return {"summary": {**summary, "ranking": {run.name: 1 + ranking.index(run.name) for run in results.runs}}}
+
+
+def save(figure, path):
+    """Write a Figure as SVG: the same figure gives the same bytes."""
+    with plotting.use_style():
+        figure.savefig(path, metadata={"Date": None})
+
+
+def _draw(results, histories, confusions):
+    """Yield (name, Figure) of every figure of the report."""
+    rows = []
+    for run in results.runs:
+        low, high = find_run_interval(results.scores[run.name], results.part)
+        accuracy, mark = results.scores[run.name][results.part]["accuracy"], results.marks[run.name]
+        rows.append((run.name, mark, run.thaws, run.kind, run.backbone or "", accuracy, low, high))
+    columns = ["run", "mark", "thaws", "kind", "group", "accuracy", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns)
+    yield "overview", plotting.draw_overview(table, results.part, rank_runs(results)[0], results.notes)
+    for run in results.runs:
+        mark = results.marks[run.name]
+        notes = [note for note in results.notes if mark and note.startswith(f"{mark} ")]
+        title = f"{run.name}{mark}: {run.thaws}"
+        yield f"curves-{run.name}", plotting.draw_curves(*histories[run.name], title, notes)
+        photos = results.scores[run.name][results.part]["photos"]
+        title = f"{run.name}{mark}: {results.part}, {photos:,} photos"
+        yield f"confusion-{run.name}", plotting.draw_confusion(*confusions[run.name], title, notes)

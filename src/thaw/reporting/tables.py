@@ -1,0 +1,101 @@
+"""The comparison as a table: in Markdown for the report, in aligned text for a terminal."""
+
+import pathlib
+
+from thaw.reporting.results import find_run_interval, rank_runs, read_metrics, read_results
+
+NO_TEST = "The split has no test part: the intervals are those of validation."
+
+
+def render_table(params, folder="."):
+    """Return the comparison of the runs in `params` as lines of aligned text, footnotes below, for a terminal.
+
+    Reads the metrics below `folder`. Times stand in the last column where any were measured. Raises InputError where a
+    stage has not run.
+    """
+    results = read_results(params, folder)
+    best = rank_runs(results)[0]
+    times = {run.name: read_timing(folder, "train", run.name) for run in results.runs}
+    parts = dict.fromkeys(("validation", results.part))
+    header = ["run", "thaws", "trainable", *parts, "95 % interval"]
+    if any(times.values()):
+        header.append("s/epoch")
+    rows = []
+    for run in results.runs:
+        scores = results.scores[run.name]
+        row = [run.name + results.marks[run.name] + " *" * (run.name == best), run.thaws]
+        row.append(f"{scores['trainable_parameters']:,}")
+        row += [*(percent(scores[part]["accuracy"]) for part in parts), interval(scores, results.part)]
+        if any(times.values()):
+            time = times[run.name]
+            row.append(f"{time['seconds']['per_epoch']:.2f}" if time else "–")
+        rows.append(row)
+    notes = ["* best on validation; accuracies in percent", *results.notes]
+    if results.part != "test":
+        notes.insert(1, NO_TEST)
+    return "\n".join([align(header, rows), "", *notes])
+
+
+def compare_in_markdown(results):
+    """Return the comparison as a Markdown table: a row per run, all that was measured but time."""
+    parts = dict.fromkeys(("train", "validation", results.part))
+    header = ["Run", "Backbone", "What thaws", "Epochs", "Trainable parameters"]
+    header += [*(f"{part.capitalize()} %" for part in parts), "95 % interval"]
+    header += [f"{results.part.capitalize()} macro F1", "Weight file MB"]
+    best, rows = rank_runs(results)[0], []
+    for run in results.runs:
+        scores = results.scores[run.name]
+        name = f"**{run.name}**" if run.name == best else run.name
+        backbone = name_backbone(results.weights[run.backbone]) if run.backbone else "–"
+        row = [name + results.marks[run.name], backbone, run.thaws, run.training]
+        row.append(f"{scores['trainable_parameters']:,}")
+        row += [percent(scores[part]["accuracy"]) for part in parts]
+        row += [interval(scores, results.part), f"{scores[results.part]['f1']:.4f}"]
+        row.append(f"{scores['weights_bytes'] / 1e6:.2f}")
+        rows.append(row)
+    return to_markdown(header, rows, left=4)
+
+
+def name_backbone(document):
+    """Return the architecture of a backbone, with its width where that is not the published one."""
+    width = "" if document["width"] == 1 else f" × {document['width']:g}"
+    return document["architecture"] + width
+
+
+def percent(share):
+    """Return a share in [0, 1] as percent with two decimals."""
+    return f"{100 * share:.2f}"
+
+
+def interval(scores, part):
+    """Return the 95 % interval of a run's accuracy on `part` as percent with one decimal, ``84.3 – 91.0``."""
+    low, high = find_run_interval(scores, part)
+    return f"{100 * low:.1f} – {100 * high:.1f}"
+
+
+def read_timing(folder, stage, name):
+    """Return what run `name` took in `stage` (train or evaluate), or None where nothing was measured here.
+
+    Times are no outputs of a stage: where DVC takes a result out of its cache, none are written.
+    """
+    path = pathlib.Path(folder) / f"metrics/timing/{stage}/{name}.json"
+    return read_metrics(path, name) if path.exists() else None
+
+
+def to_markdown(header, rows, left=1):
+    """Return a Markdown table, its first `left` columns aligned left and the others right."""
+    rule = ["---" if i < left else "---:" for i in range(len(header))]
+    lines = [header, rule, *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def align(header, rows, left=2):
+    """Return the table as plain text, its first `left` columns aligned left and the others right."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    lines.insert(1, ["─" * width for width in widths])
+    aligned = (
+        "  ".join(cell.ljust(width) if i < left else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths)))
+        for line in lines
+    )
+    return "\n".join(line.rstrip() for line in aligned)

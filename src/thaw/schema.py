@@ -1,0 +1,114 @@
+"""The whole of params.yaml: every section's class, and what must hold between sections."""
+
+import re
+from typing import NamedTuple
+
+from thaw.backbones import Backbone
+from thaw.compute import Compute
+from thaw.datasets import Dataset
+from thaw.params import InputError, kind, validate
+from thaw.records import Image
+from thaw.splitting import Split
+from thaw.training import BaselineRun, FinetuneRun, FrozenRun, Training
+from thaw.unfreezing import find_faults
+
+
+class Params(NamedTuple):
+    """The checked parameters, a field per section."""
+
+    dataset: Dataset
+    split: Split
+    image: Image
+    compute: Compute
+    training: Training
+    backbones: dict[str, Backbone]
+    baseline_cnn: BaselineRun
+    frozen: dict[str, FrozenRun]
+    finetune: dict[str, FinetuneRun]
+
+
+SECTIONS = {
+    "dataset": Dataset,
+    "split": Split,
+    "image": Image,
+    "compute": Compute,
+    "training": Training,
+    "baseline_cnn": BaselineRun,
+}
+ENTRIES = {"backbones": Backbone, "frozen": FrozenRun, "finetune": FinetuneRun}  # name -> entry
+BASELINE = "baseline_cnn"
+PRETRAINED = "pretrained/"
+
+
+def check(document, file):
+    """Return the Params in `document`, the mapping that `file` holds.
+
+    Raises InputError with every fault, a line each, in the tone of
+    ``params.yaml: finetune.resnet50-blocks-10.unfreeze.blocks: must be 1 to 16 for resnet50 (got 20)``.
+    """
+    faults, values = [], {}
+    known = [*SECTIONS, *ENTRIES]
+    for key in document:
+        if key not in known:
+            faults.append(f"{file}: {key}: no such section; there are {', '.join(known)}")
+    for key, cls in SECTIONS.items():
+        if key not in document:
+            faults.append(f"{file}: {key}: must be given")
+            continue
+        values[key], found = validate(cls, document[key], f"{file}: {key}")
+        faults += found
+    for key, cls in ENTRIES.items():
+        values[key], entries = {}, document.get(key)
+        if not isinstance(entries, dict):
+            faults.append(f"{file}: {key}: must be a mapping of names (got {kind(entries)})")
+            continue
+        for name, entry in entries.items():
+            if not isinstance(name, str) or not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):
+                faults.append(f"{file}: {key}.{name}: a name must be of a-z, 0-9, - and _ (got {kind(name)})")
+                continue
+            value, found = validate(cls, entry, f"{file}: {key}.{name}")
+            values[key][name] = value
+            faults += found
+    faults += _check_references(values, document, file)
+    if faults:
+        raise InputError("\n".join(faults))
+    return Params(**values)
+
+
+def _check_references(values, document, file):
+    """Return the faults between entries; an entry with faults of its own is None here and is not looked at again."""
+    faults = []
+    backbones, frozen, finetune = (values[key] for key in ("backbones", "frozen", "finetune"))
+    runs = [BASELINE, *frozen, *finetune]
+    for name in sorted({name for name in runs if runs.count(name) > 1}):
+        faults.append(f"{file}: {name}: a run's name must be given once, over baseline_cnn, frozen and finetune")
+    for name, run in frozen.items():
+        if run and run.backbone not in backbones:
+            faults.append(_say_unknown(f"{file}: frozen.{name}.backbone", backbones, run.backbone))
+    for name, run in finetune.items():
+        if not run:
+            continue
+        place = f"{file}: finetune.{name}"
+        if run.start.startswith(PRETRAINED):
+            key, allowed = run.start.removeprefix(PRETRAINED), backbones
+            if run.head is None:
+                faults.append(f"{place}.head: must be given with from: {run.start}")
+        else:
+            key, allowed = run.start, frozen
+            if run.head is not None:
+                faults.append(f"{place}.head: must be left out, the head is that of {run.start}")
+        if key not in allowed:
+            choices = [*frozen, *(PRETRAINED + backbone for backbone in backbones)]
+            faults.append(_say_unknown(f"{place}.from", choices, run.start))
+            continue
+        if allowed is frozen:
+            key = frozen[key] and frozen[key].backbone
+        backbone = backbones.get(key)
+        if backbone:
+            for at, message, value in find_faults(run.unfreeze, backbone.architecture, key):
+                faults.append(f"{place}.unfreeze.{at}: {message} (got {kind(value)})")
+    return faults
+
+
+def _say_unknown(place, choices, received):
+    return f"{place}: must be one of {', '.join(choices) or 'no entry, there is none'} (got {kind(received)})"

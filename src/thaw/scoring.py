@@ -1,0 +1,52 @@
+"""Scores and their intervals, from labels and logits. Pure."""
+
+import numpy as np
+import pandas as pd
+import scipy.special
+import scipy.stats
+import sklearn.metrics
+
+
+def score(labels, logits):
+    """Return {photos, accuracy, loss, precision, recall, f1} of one part.
+
+    `labels` (n,) int, `logits` (n, classes) float. Loss is the mean cross-entropy in nats; precision, recall and F1
+    are macro means over the classes, zero where undefined; all but the loss lie in [0, 1].
+    """
+    classes = range(logits.shape[1])
+    predicted = logits.argmax(axis=1)
+    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
+        labels, predicted, labels=classes, average="macro", zero_division=0
+    )
+    log_probabilities = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
+    return {
+        "photos": len(labels),
+        "accuracy": float((predicted == labels).mean()),
+        "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+    }
+
+
+def score_classes(labels, logits, classes):
+    """Return a DataFrame with a row per class: class, precision, recall, f1 in [0, 1], photos."""
+    precision, recall, f1, photos = sklearn.metrics.precision_recall_fscore_support(
+        labels, logits.argmax(axis=1), labels=range(len(classes)), zero_division=0
+    )
+    return pd.DataFrame({"class": classes, "precision": precision, "recall": recall, "f1": f1, "photos": photos})
+
+
+def count_confusions(labels, predicted, classes):
+    """Return a DataFrame with a row per pair of classes: actual, predicted, photos (int)."""
+    matrix = sklearn.metrics.confusion_matrix(labels, predicted, labels=range(len(classes)))
+    actual, guessed = np.indices(matrix.shape)
+    names = np.array(classes)
+    return pd.DataFrame({"actual": names[actual.ravel()], "predicted": names[guessed.ravel()], "photos": matrix.ravel()})
+
+
+def find_interval(accuracy, photos, confidence=0.95):
+    """Return (low, high) of Wilson's score interval for an accuracy over so many photos."""
+    test = scipy.stats.binomtest(round(accuracy * photos), photos)
+    interval = test.proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)

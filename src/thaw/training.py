@@ -1,0 +1,260 @@
+"""Training: what a run is, its epochs, and what it leaves behind."""
+
+import resource
+import sys
+import time
+from typing import Annotated, Literal
+
+import keras
+import pandas as pd
+import pydantic
+
+from thaw import activations, networks, records, unfreezing
+from thaw.params import Section, Seed
+from thaw.publishing import publish, read_json, write_json, write_table
+from thaw.unfreezing import BatchNorm, Unfreeze
+
+Rate = Annotated[float, pydantic.Field(gt=0, le=10)]
+
+
+class Training(Section):
+    """Section `training`: what all runs share."""
+
+    seed: Seed  # of the head's first weights, dropout and the order of the photos
+    batch_size: Annotated[int, pydantic.Field(ge=1, le=4096)]
+
+
+class Sgd(Section):
+    name: Literal["sgd"]
+    learning_rate: Rate
+    momentum: Annotated[float, pydantic.Field(ge=0, lt=1)]
+
+    def build(self):
+        return keras.optimizers.SGD(self.learning_rate, self.momentum)
+
+
+class Adam(Section):
+    name: Literal["adam"]
+    learning_rate: Rate
+
+    def build(self):
+        return keras.optimizers.Adam(self.learning_rate)
+
+
+class Phase(Section):
+    """One stretch of training with one optimizer."""
+
+    optimizer: Annotated[Sgd | Adam, pydantic.Field(discriminator="name")]
+    epochs: Annotated[int, pydantic.Field(ge=1, le=10_000)]
+
+
+class BaselineRun(Phase):
+    """Section `baseline_cnn`: a small CNN from scratch."""
+
+    network: networks.Convolutions
+
+
+class FrozenRun(Phase):
+    """An entry of section `frozen`: a new head on a frozen backbone."""
+
+    backbone: str  # an entry of `backbones`
+    head: networks.Head
+
+
+class FinetuneRun(Phase):
+    """An entry of section `finetune`: part of a backbone and the head, trained on."""
+
+    start: str = pydantic.Field(alias="from")  # an entry of `frozen`, or pretrained/BACKBONE for a new head
+    unfreeze: Unfreeze
+    batch_norm: BatchNorm
+    head: networks.Head | None = None  # with pretrained/BACKBONE
+
+
+class MacroScore(keras.metrics.Metric):
+    """Macro precision, recall or F1 over the batches seen, as scikit-learn defines them (zero where undefined).
+
+    Labels (b,) int, logits (b, classes) float32; in [0, 1].
+    """
+
+    def __init__(self, score, classes):
+        super().__init__(name=score)
+        self.score, self.classes = score, classes
+        self.confusion = self.add_variable((classes, classes), initializer="zeros", name="confusion")
+
+    def update_state(self, labels, logits, sample_weight=None):
+        true = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), self.classes)
+        predicted = keras.ops.one_hot(keras.ops.argmax(logits, axis=-1), self.classes)
+        self.confusion.assign_add(keras.ops.matmul(keras.ops.transpose(true), predicted))
+
+    def result(self):
+        hits = keras.ops.diagonal(self.confusion)
+        precision = keras.ops.divide_no_nan(hits, keras.ops.sum(self.confusion, axis=0))
+        recall = keras.ops.divide_no_nan(hits, keras.ops.sum(self.confusion, axis=1))
+        f1 = keras.ops.divide_no_nan(2 * precision * recall, precision + recall)
+        return keras.ops.mean({"precision": precision, "recall": recall, "f1": f1}[self.score])
+
+    def reset_state(self):
+        self.confusion.assign(keras.ops.zeros_like(self.confusion))
+
+
+def fit(model, train, validation, phase, training):
+    """Train `model` (inputs -> logits) for the epochs of `phase`; return (history, seconds).
+
+    `train` and `validation` are sources of batches. `history` is a DataFrame with a row per epoch: `epoch` from 1 and
+    loss, accuracy and macro precision, recall and F1 as `train_*` (running, over the epoch as it trains) and
+    `validation_*` (after it). `seconds` lists the wall time of each epoch, its validation included. The weights are
+    those after the last epoch: no epoch is chosen.
+    """
+    classes = model.output_shape[-1]
+    model.compile(
+        optimizer=phase.optimizer.build(),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy", *(MacroScore(score, classes) for score in ("precision", "recall", "f1"))],
+    )
+    one_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(model, "stop_training", True))
+    rows, seconds = [], []
+    for epoch in range(phase.epochs):
+        start = time.perf_counter()
+        # The order of an epoch follows from its number alone.
+        order = training.seed * 100_003 + epoch
+        log = model.fit(
+            train.read_batches(training.batch_size, order),
+            validation_data=validation.read_batches(training.batch_size),
+            initial_epoch=epoch,
+            epochs=phase.epochs,
+            callbacks=[one_epoch],
+            shuffle=False,  # the batches come shuffled
+            verbose=1 if sys.stdout.isatty() else 2,
+        ).history
+        seconds.append(time.perf_counter() - start)
+        names = {key: key.replace("val_", "validation_") if key.startswith("val_") else f"train_{key}" for key in log}
+        rows.append({"epoch": epoch + 1, **{names[key]: round(values[-1], 6) for key, values in log.items()}})
+    return pd.DataFrame(rows), seconds
+
+
+def train_baseline(run, params, folder):
+    """Train the baseline CNN on the records at `folder`; write weights, description, history and timing."""
+    index = records.read_index(folder)
+    network = networks.build_baseline(run.network, index["size"], len(index["classes"]))
+    description = {
+        **_describe("baseline_cnn", "baseline", index, network),
+        "backbone": None,
+        "convolutions": run.network.model_dump(),
+    }
+    _train("baseline_cnn", network, description, run, params, folder)
+
+
+def train_frozen(name, run, params, folder):
+    """Train the new head of frozen run `name` on the pooled features of its pretrained backbone."""
+    _train_with_backbone(name, "frozen", run, f"pretrained/{run.backbone}", None, "inference", params, folder)
+
+
+def finetune(name, run, params, folder):
+    """Train what fine-tuned run `name` opens, and the head, on from where its run `from` ended."""
+    _train_with_backbone(name, "finetune", run, run.start, run.unfreeze, run.batch_norm, params, folder)
+
+
+def load_network(name):
+    """Return (Network, description) of the trained or pretrained model `name` below `models`."""
+    description = read_json(f"models/{name}.json")
+    network = networks.rebuild(description)
+    network.model.load_weights(f"models/{name}.weights.h5")
+    return network, description
+
+
+def save_pretrained(backbone, name, description):
+    """Write the weights of a no-top `backbone` and their description as `models/pretrained/{name}`."""
+    with publish(f"models/pretrained/{name}.weights.h5") as path:
+        backbone.save_weights(path)
+    write_json(f"models/pretrained/{name}.json", description)
+
+
+def _train_with_backbone(name, kind, run, start, unfreeze, batch_norm, params, folder):
+    index = records.read_index(folder)
+    before = read_json(f"models/{start}.json")
+    head = before.get("head") or run.head.model_dump()
+    backbone = before["backbone"]
+    network = networks.build_classifier(
+        backbone["architecture"], backbone["width"], index["size"], networks.Head(**head), len(index["classes"])
+    )
+    # A pretrained file holds a backbone, a trained one the whole network.
+    (network.model if "head" in before else network.backbone).load_weights(f"models/{start}.weights.h5")
+    opened = unfreezing.find_open_layers(network.backbone, backbone["architecture"], unfreeze)
+    unfreezing.open_up(network.backbone, opened, batch_norm)
+    description = {
+        **_describe(name, kind, index, network),
+        "backbone": backbone,
+        "head": head,
+        "from": start,
+        "unfreeze": unfreeze and unfreeze.model_dump(exclude_unset=True),
+        "batch_norm": batch_norm,
+    }
+    _train(name, network, description, run, params, folder)
+
+
+def _describe(name, kind, index, network):
+    trainable = sum(_size(weight) for weight in network.model.trainable_weights)
+    return {
+        "run": name,
+        "kind": kind,
+        "size": index["size"],
+        "classes": index["classes"],
+        "trainable_parameters": trainable,
+        "total_parameters": network.model.count_params(),
+    }
+
+
+def _train(name, network, description, run, params, folder):
+    start = time.perf_counter()
+    parts = networks.take_apart_as(network, description)
+    train, validation = open_parts(parts, description, folder, params.compute, ("train", "validation"))
+    filled = time.perf_counter()
+    history, seconds = fit(parts.tail, train, validation, run, params.training)
+    with publish(f"models/{name}.weights.h5") as path:
+        network.save(path)
+    write_json(f"models/{name}.json", description)
+    write_table(f"plots/history/{name}.csv", history)
+    last = history.iloc[-1].to_dict()
+    write_json(
+        f"metrics/train/{name}.json",
+        {
+            name: {
+                "epochs": run.epochs,
+                "cut": parts.cut,
+                "final": {key: value for key, value in last.items() if key != "epoch"},
+            }
+        },
+    )
+    # Times stand apart from results: they differ from run to run, and no stage depends on them.
+    write_json(
+        f"metrics/timing/train/{name}.json",
+        {
+            name: {
+                "seconds": {
+                    "prefix": round(filled - start, 2),
+                    "per_epoch": round(sum(seconds) / len(seconds), 3),
+                    "training": round(sum(seconds), 2),
+                },
+                "peak_memory_mib": round(measure_peak_memory() / 2**20),
+            }
+        },
+    )
+
+
+def open_parts(parts, description, folder, compute, names):
+    """Return the sources of the named parts' batches for the tail of `parts`."""
+    place = {"size": description["size"], "backbone": description["backbone"] and description["backbone"]["architecture"]}
+    return [activations.open_part(parts, place, folder, part, compute) for part in names]
+
+
+def measure_peak_memory():
+    """Return the peak resident memory of this process in bytes (getrusage counts KiB, on macOS bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _size(weight):
+    size = 1
+    for extent in weight.shape:
+        size *= extent
+    return size

@@ -1,0 +1,13 @@
+"""Stage download: the photos of `dataset`, in the canonical layout."""
+
+from thaw.datasets import download
+from thaw.params import load, run
+from thaw.publishing import write_json
+
+
+def main():
+    write_json("metrics/download.json", download(load().dataset, "data/raw"))
+
+
+if __name__ == "__main__":
+    run(main)

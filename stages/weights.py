@@ -1,0 +1,23 @@
+"""weights@BACKBONE: the backbone with the weights it starts from."""
+
+import sys
+
+from thaw.compute import configure
+from thaw.params import load, run
+from thaw.pretraining import pretrain
+from thaw.publishing import write_json
+from thaw.training import save_pretrained
+
+
+def main():
+    name = sys.argv[1]
+    params = load()
+    backbone = params.backbones[name]
+    configure(params.compute, backbone.seed or 0)
+    model, document = pretrain(name, backbone)
+    save_pretrained(model, name, {"backbone": document})
+    write_json(f"metrics/weights/{name}.json", {"weights": {name: {**document, "parameters": model.count_params()}}})
+
+
+if __name__ == "__main__":
+    run(main)

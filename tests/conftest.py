@@ -1,0 +1,40 @@
+"""Fixtures that several test files use."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+from small import SIZE, WIDTH, plain_head, scatter, write_photos
+
+from thaw import backbones, compute, networks, records
+
+
+@pytest.fixture(scope="session")
+def small_backbones():
+    """Each architecture at small width, built once; tests must not change them."""
+    return {name: backbones.build(name, WIDTH, SIZE) for name in backbones.ARCHITECTURES}
+
+
+@pytest.fixture
+def small_network():
+    """A fresh MobileNet classifier of three classes at small width, BatchNorm statistics and all weights at random."""
+    network = networks.build_classifier("MobileNet", WIDTH, SIZE, plain_head(), 3)
+    scatter(network.model)
+    return network
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project folder as the working directory, with records of 24 photos of three classes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("THAW_STORE", raising=False)
+    rows = write_photos(tmp_path / "photos", 24, 3)
+    records.write_records(rows, "photos", records.Image(size=SIZE, shards=2), "data/records")
+    return tmp_path
+
+
+@pytest.fixture
+def threads():
+    """The parameters of section `compute`."""
+    return compute.Compute(threads=2, onednn_isa="AVX2")

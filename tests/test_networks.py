@@ -1,0 +1,111 @@
+"""Networks taken apart at a cut, and what BatchNorm does in the tail through `fit`."""
+
+import keras
+import numpy as np
+import pytest
+from small import SIZE, plain_head
+
+from thaw import networks, unfreezing
+from thaw.unfreezing import Unfreeze
+
+IMAGES = np.random.default_rng(1).uniform(0, 255, (6, SIZE, SIZE, 3)).astype(np.float32)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def take_apart(network, ask, batch_norm, architecture="MobileNet"):
+    opened = unfreezing.find_open_layers(network.backbone, architecture, ask and Unfreeze(**ask))
+    unfreezing.open_up(network.backbone, opened, batch_norm)
+    return networks.take_apart(network, unfreezing.find_cut(network.backbone, opened), batch_norm)
+
+
+def norms_of(network):
+    return {layer.name: layer for layer in network.backbone.layers if unfreezing.is_batch_norm(layer)}
+
+
+def statistics_of(layer):
+    return np.concatenate([layer.moving_mean.numpy(), layer.moving_variance.numpy()])
+
+
+def train(parts):
+    inputs = IMAGES if parts.prefix is None else parts.prefix.predict(IMAGES, verbose=0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    parts.tail.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+    parts.tail.fit(inputs, LABELS, epochs=2, verbose=0)
+
+
+@pytest.mark.parametrize("ask", [None, {"layers": 5}, {"blocks": 4}, {"from_layer": 1}, {"all": True}])
+def test_prefix_and_tail_give_what_the_whole_network_gives(ask, small_network):
+    parts = take_apart(small_network, ask, "inference")
+    inputs = IMAGES if parts.prefix is None else parts.prefix(IMAGES, training=False)
+    whole = small_network.model(IMAGES, training=False)
+    np.testing.assert_allclose(parts.tail(inputs, training=False), whole, atol=1e-5)
+
+
+def test_training_the_tail_trains_the_whole_network(small_network):
+    before = small_network.model(IMAGES, training=False).numpy()
+    parts = take_apart(small_network, {"blocks": 2}, "inference")
+    train(parts)
+    inputs = parts.prefix(IMAGES, training=False)
+    after = small_network.model(IMAGES, training=False).numpy()
+    assert abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(parts.tail(inputs, training=False), after, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["inference", "frozen"])
+def test_batch_norm_statistics_stay_through_fit(mode, small_network):
+    before = {name: statistics_of(norm) for name, norm in norms_of(small_network).items()}
+    train(take_apart(small_network, {"all": True}, mode))
+    for name, norm in norms_of(small_network).items():
+        np.testing.assert_array_equal(statistics_of(norm), before[name])
+
+
+def test_batch_mode_moves_the_statistics_of_open_layers_alone(small_network):
+    before = {name: statistics_of(norm) for name, norm in norms_of(small_network).items()}
+    train(take_apart(small_network, {"blocks": 2}, "batch"))
+    moved = {name for name, norm in norms_of(small_network).items() if (statistics_of(norm) != before[name]).any()}
+    assert moved == {"conv_dw_12_bn", "conv_pw_12_bn", "conv_dw_13_bn", "conv_pw_13_bn"}
+
+
+@pytest.mark.parametrize("mode, trains", [("inference", True), ("frozen", False)])
+def test_gamma_and_beta_train_in_inference_mode_alone(mode, trains, small_network):
+    norm = norms_of(small_network)["conv_pw_13_bn"]
+    before = norm.gamma.numpy()
+    train(take_apart(small_network, {"blocks": 1}, mode))
+    assert (norm.gamma.numpy() != before).any() == trains
+
+
+def test_layers_before_the_cut_keep_their_weights(small_network):
+    before = [weight.numpy() for weight in small_network.backbone.get_layer("conv_pw_11").weights]
+    train(take_apart(small_network, {"blocks": 2}, "inference"))
+    for weight, old in zip(small_network.backbone.get_layer("conv_pw_11").weights, before):
+        np.testing.assert_array_equal(weight.numpy(), old)
+
+
+def test_a_head_has_its_hidden_layers_batch_norm_and_dropout():
+    head = networks.Head(dense=[16, 8], dropout=0.3, batch_norm=True)
+    kinds = [type(layer).__name__ for layer in networks.build_classifier("MobileNet", 0.125, SIZE, head, 3).head.layers]
+    hidden = ["Dense", "BatchNormalization", "ReLU", "Dropout"]
+    assert kinds == [*hidden, *hidden, "Dense"]
+
+
+def test_the_same_weights_are_saved_as_the_same_bytes(tmp_path):
+    def build():
+        keras.utils.clear_session()  # as in a new process: Keras numbers what it names
+        return networks.build_classifier("MobileNet", 0.125, SIZE, plain_head(), 3)
+
+    build().save(tmp_path / "a.weights.h5")
+    again = build()
+    again.model.load_weights(tmp_path / "a.weights.h5")
+    again.save(tmp_path / "b.weights.h5")
+    assert (tmp_path / "a.weights.h5").read_bytes() == (tmp_path / "b.weights.h5").read_bytes()
+
+
+def test_a_description_rebuilds_the_network(small_network):
+    description = {
+        "size": SIZE,
+        "classes": ["a", "b", "c"],
+        "backbone": {"architecture": "MobileNet", "width": 0.125},
+        "head": {"dense": [], "dropout": 0.0, "batch_norm": False},
+    }
+    again = networks.rebuild(description)
+    assert [w.shape for w in again.model.weights] == [w.shape for w in small_network.model.weights]

@@ -1,0 +1,433 @@
+"""The report, on made-up results of four runs: a baseline, a frozen run and two fine-tuned ones."""
+
+import json
+import re
+import shutil
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from thaw import reporting
+from thaw.params import InputError
+from thaw.reporting import pages, results
+
+# run -> (trainable parameters, right answers on validation and on test, of 200 and 100 photos)
+OUTCOMES = {
+    "baseline_cnn": (9_000_000, 120, 60),
+    "wide": (1_234, 172, 85),
+    "wide-blocks-2": (56_789, 180, 90),
+    "wide-layers-3": (98_765, 180, 92),
+}
+STANDIN = {"weights": "imagenet", "official": False, "file": "wide.h5", "file_sha256": "ab" * 32}
+
+
+def phase(**values):
+    return SimpleNamespace(epochs=values.pop("epochs", 4), **values)
+
+
+def opening(**unfreeze):
+    """Stands for a typed `unfreeze`, which hands out what was set as a mapping."""
+    return SimpleNamespace(model_dump=lambda exclude_unset: unfreeze)
+
+
+@pytest.fixture
+def params():
+    return SimpleNamespace(
+        dataset=SimpleNamespace(source="tfds", name="petals:1.0.0"),
+        baseline_cnn=phase(),
+        frozen={"wide": phase(epochs=2, backbone="wide")},
+        finetune={
+            "wide-layers-3": phase(epochs=3, start="wide", unfreeze=opening(layers=3)),
+            "wide-blocks-2": phase(epochs=3, start="wide", unfreeze=opening(blocks=2)),
+        },
+    )
+
+
+def write(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+
+
+def write_weights(folder, name="wide", **values):
+    document = {"name": name, "architecture": "WideNet", "width": 1.0, "parameters": 4321, **values}
+    write(folder / f"metrics/weights/{name}.json", {"weights": {name: document}})
+
+
+def write_run(folder, name, outcome, test=True, epochs=3):
+    trainable, right, right_test = outcome
+
+    def score(right, photos):
+        return {"photos": photos, "accuracy": right / photos, "loss": 0.5, "precision": 0.8, "recall": 0.7, "f1": 0.75}
+
+    scores = {"validation": score(right, 200), "train": score(600, 700)}
+    if test:
+        scores["test"] = score(right_test, 100)
+    sizes = {"trainable_parameters": trainable, "total_parameters": 9_999_999, "weights_bytes": 1_500_000}
+    write(folder / f"metrics/evaluate/{name}.json", {name: {**scores, **sizes}})
+    rows = {"epoch": range(1, epochs + 1)}
+    for part in ("train", "validation"):
+        for value, column in enumerate(("loss", "accuracy", "precision", "recall", "f1")):
+            rows[f"{part}_{column}"] = [0.5 + 0.01 * value] * epochs
+    tables = {
+        "history": pd.DataFrame(rows),
+        "confusion": pd.DataFrame(
+            [("NA", "NA", 9), ("NA", "rose", 1), ("rose", "NA", 2), ("rose", "rose", 8)],
+            columns=["actual", "predicted", "photos"],
+        ),
+        "classes": pd.DataFrame(
+            [(label, 0.9, 0.8, 0.85, 50, part) for part in ("train", "validation", "test") for label in ("NA", "rose")],
+            columns=["class", "precision", "recall", "f1", "photos", "part"],
+        ),
+    }
+    for kind, table in tables.items():
+        (folder / f"plots/{kind}").mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / f"plots/{kind}/{name}.csv", index=False)
+
+
+def write_times(folder, name, per_epoch):
+    seconds = {"prefix": 1.5, "per_epoch": per_epoch, "training": 3 * per_epoch}
+    write(folder / f"metrics/timing/train/{name}.json", {name: {"seconds": seconds, "peak_memory_mib": 1024}})
+    times = {"batch_1": {"median": 7.25, "p95": 8.5}, "batch_32": {"median": 3.125, "p95": 4.75}}
+    write(folder / f"metrics/timing/evaluate/{name}.json", {name: {"ms_per_image": times}})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(
+        tmp_path / "metrics/download.json",
+        {
+            "download": {
+                "photos": 1005,
+                "classes": {"NA": 500, "rose": 505},
+                "digest": "cd" * 32,
+                "duplicates": {"within_a_class": 3, "across_classes": 1},
+                "rejected": [],
+            }
+        },
+    )
+    parts = {"train": (350, 350), "validation": (100, 100), "test": (50, 50)}
+    split = {part: {"photos": a + b, "classes": {"NA": a, "rose": b}} for part, (a, b) in parts.items()}
+    split |= {"left_out_two_labels": 2, "near_duplicate_groups": 4, "photos_in_them": 9}
+    write(tmp_path / "metrics/split.json", {"split": split})
+    write(tmp_path / "metrics/preprocess.json", {"preprocess": {"converted": [], "set_aside": []}})
+    write_weights(tmp_path, **STANDIN)
+    for name, outcome in OUTCOMES.items():
+        write_run(tmp_path, name, outcome)
+    return tmp_path
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leaves the figures out, for what only reads the pages."""
+    monkeypatch.setattr("thaw.reporting.publication._draw", lambda *_: iter(()))
+
+
+def read_page(folder, params, name="report.md"):
+    reporting.write_report(params, folder)
+    return (folder / "report" / name).read_text()
+
+
+def find_row(page, run):
+    """Return the cells of the comparison's row of `run`; the name may be bold and marked."""
+    line = next(line for line in page.splitlines() if re.match(rf"\| \**{run}\**[⁰¹²³⁴-⁹]* \|", line))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_fine_tuned_run_follows_the_frozen_run_that_it_starts_from(params):
+    params.frozen["slim"] = phase(backbone="slim")
+    params.finetune["slim-all"] = phase(start="slim", unfreeze=opening(all=True))
+    params.finetune["wide-fresh"] = phase(start="pretrained/wide", unfreeze=opening(all=True))
+    params.frozen["wide-deep-head"] = phase(backbone="wide")
+    assert [run.name for run in results.list_runs(params)] == [
+        "baseline_cnn", "wide", "wide-layers-3", "wide-blocks-2", "wide-deep-head", "wide-fresh", "slim", "slim-all",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("unfreeze", "words"),
+    [
+        (None, "nothing (head only)"),
+        ({"layers": 6}, "last 6 layers"),
+        ({"blocks": 1}, "last block"),
+        ({"from_layer": 100}, "from layer 100"),
+        ({"from_layer": 0}, "from layer 0"),
+        ({"stages": ["conv4", "conv5"]}, "stages conv4, conv5"),
+        ({"stages": ["conv5"], "blocks": None}, "stage conv5"),
+        ({"all": True, "blocks": 2}, "all"),
+        ({"stages": ["conv2"], "blocks": 4}, "last 4 blocks and stage conv2"),
+    ],
+)
+def test_what_thaws_is_said_in_words(unfreeze, words):
+    assert results.describe_thaw(unfreeze) == words
+
+
+def test_epochs_of_a_fine_tuned_run_are_those_of_both_phases(params):
+    training = {run.name: run.training for run in results.list_runs(params)}
+    assert (training["baseline_cnn"], training["wide"], training["wide-blocks-2"]) == ("4", "2", "2 + 3")
+
+
+def test_a_run_with_a_head_of_its_own_has_one_phase(params):
+    params.finetune["fresh"] = phase(epochs=7, start="pretrained/wide", unfreeze=opening(all=True))
+    fresh = next(run for run in results.list_runs(params) if run.name == "fresh")
+    assert (fresh.training, fresh.start, fresh.backbone) == ("7", None, "wide")
+
+
+def test_the_best_run_is_chosen_on_validation_and_of_equals_the_one_that_trains_less(params, folder, undrawn):
+    reporting.write_report(params, folder)
+    # wide-layers-3 is better on test, and trains more.
+    assert json.loads((folder / "metrics/summary.json").read_text()) == {
+        "summary": {
+            "best": "wide-blocks-2",
+            "best_validation_accuracy": 0.9,
+            "best_test_accuracy": 0.9,
+            "ranking": {"baseline_cnn": 4, "wide": 3, "wide-layers-3": 2, "wide-blocks-2": 1},
+        }
+    }
+
+
+def test_a_row_of_the_table_holds_what_the_metrics_say(params, folder, undrawn):
+    # Wilson's interval of 92 of 100, by hand: centre (0.92 + 1.9207 / 100) / 1.038415, half width 0.0541.
+    assert find_row(read_page(folder, params), "wide-layers-3") == [
+        "wide-layers-3¹", "WideNet", "last 3 layers", "2 + 3", "98,765", "85.71", "90.00", "92.00", "85.0 – 95.9",
+        "0.7500", "1.50",
+    ]  # fmt: skip
+
+
+def test_files_of_a_removed_run_leave_no_row_and_no_figure(params, folder):
+    reporting.write_report(params, folder)
+    del params.finetune["wide-layers-3"]
+    page = read_page(folder, params)
+    assert "wide-layers-3" not in page
+    assert sorted(path.name for path in (folder / "report/figures").iterdir()) == [
+        "confusion-baseline_cnn.svg", "confusion-wide-blocks-2.svg", "confusion-wide.svg",
+        "curves-baseline_cnn.svg", "curves-wide-blocks-2.svg", "curves-wide.svg", "overview.svg",
+    ]  # fmt: skip
+
+
+def test_every_figure_of_the_page_is_a_file_and_every_file_is_on_the_page(params, folder):
+    page = read_page(folder, params)
+    assert set(re.findall(r"\(figures/(.+?)\)", page)) == {path.name for path in (folder / "report/figures").iterdir()}
+
+
+def test_the_same_results_give_the_same_bytes(params, folder):
+    def read_all():
+        reporting.write_report(params, folder)
+        files = [*(folder / "report/figures").iterdir(), folder / "report/report.md", folder / "metrics/summary.json"]
+        return {path.name: path.read_bytes() for path in files}
+
+    assert read_all() == read_all()
+
+
+def test_times_change_the_costs_and_not_the_report(params, folder, undrawn):
+    before = read_page(folder, params)
+    write_times(folder, "wide", 12.34)
+    assert read_page(folder, params) == before
+    assert "| 12.34 |" in (folder / "report/cost.md").read_text()
+
+
+def test_a_run_without_measured_times_shows_dashes(params, folder, undrawn):
+    write_times(folder, "wide", 2.0)
+    page = read_page(folder, params, "cost.md")
+    assert find_row(page, "wide")[3:] == ["1.50", "2.00", "6.00", "7.50", "1,024", "7.25", "8.50", "3.12", "4.75"]
+    assert find_row(page, "wide-blocks-2")[3:] == ["–"] * 9
+
+
+def test_the_costs_name_the_machine(params, folder, undrawn):
+    page = read_page(folder, params, "cost.md")
+    for fact in ("Processor: ", "cores", "GiB", "Python 3.", "TensorFlow 2."):
+        assert fact in page
+
+
+@pytest.mark.parametrize("name", ["report.md", "cost.md"])
+def test_weights_that_are_not_the_published_ones_are_footnoted_and_the_baseline_is_not(params, folder, undrawn, name):
+    page = read_page(folder, params, name)
+    assert "¹ rests on weights that are not the file that Keras publishes: a stand-in from the mirror" in page
+    for run in ("wide", "wide-blocks-2", "wide-layers-3"):
+        assert find_row(page, run)[0].endswith("¹")
+    assert find_row(page, "baseline_cnn")[0] == "baseline_cnn"
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"weights": "imagenet", "official": None}, "publishes no hash"),
+        ({"weights": "sample", "official": False}, "trained on drawn flowers"),
+        ({"weights": "random", "official": False}, "random numbers"),
+        ({"weights": "/home/somebody/my.h5", "official": False, "file": "my.h5"}, "a file named in params.yaml"),
+    ],
+)
+def test_weights_of_each_origin_have_words_of_their_own(params, folder, undrawn, document, words):
+    write_weights(folder, **document)
+    page = read_page(folder, params)
+    assert [words in line for line in page.splitlines() if line.startswith("¹ ")] == [True]
+    assert "/home" not in page
+
+
+def test_official_weights_have_no_footnote(params, folder, undrawn):
+    write_weights(folder, **{**STANDIN, "official": True})
+    assert "¹" not in read_page(folder, params)
+
+
+def test_weights_of_two_origins_have_two_marks(params, folder, undrawn):
+    params.frozen["slim"] = phase(backbone="slim")
+    write_weights(folder, "slim", weights="random", official=False)
+    write_run(folder, "slim", (10, 100, 50))
+    page = read_page(folder, params)
+    assert (find_row(page, "wide")[0], find_row(page, "slim")[0]) == ("wide¹", "slim²")
+
+
+def test_marked_figures_carry_the_footnote(params, folder, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("thaw.reporting.publication.save", lambda figure, path: drawn.update({path.name: figure}))
+    monkeypatch.setattr("thaw.publishing._sync", lambda path: None)
+    reporting.write_report(params, folder)
+    noted = {name: "stand-in" in (figure.get_supxlabel() or "") for name, figure in drawn.items()}
+    assert {name for name in noted if not noted[name]} == {"curves-baseline_cnn.svg", "confusion-baseline_cnn.svg"}
+
+
+def test_overlapping_intervals_are_said_to_tell_nothing(params, folder, undrawn):
+    # 90 and 85 of 100: 82.6 to 94.5 against 76.7 to 90.7.
+    assert "The frozen run wide¹ reaches 85.00 %¹ (76.7 – 90.7 %): the two intervals overlap" in read_page(folder, params)
+
+
+def test_intervals_apart_are_said_to_be_so(params, folder, undrawn):
+    write_run(folder, "wide", (1_234, 100, 50))  # 50 of 100: up to 59.6
+    assert "the two intervals do not overlap" in read_page(folder, params)
+
+
+def test_a_best_run_that_starts_from_no_other_is_held_against_the_runner_up(params, folder, undrawn):
+    write_run(folder, "wide", (1_234, 190, 95))
+    assert "The fine-tuned run wide-blocks-2¹ reaches" in read_page(folder, params)
+
+
+def test_the_data_section_counts_photos_by_class_and_part(params, folder, undrawn):
+    page = read_page(folder, params)
+    assert "| NA | 500 | 350 | 100 | 50 |" in page
+    assert "| **all** | **1,005** | **700** | **200** | **100** |" in page
+    assert "1 photo came under two classes or more: 2 files left out." in page
+
+
+def write_without_test(folder):
+    split = json.loads((folder / "metrics/split.json").read_text())
+    split["split"]["test"] = {"photos": 0, "classes": {"NA": 0, "rose": 0}}
+    write(folder / "metrics/split.json", split)
+    for name, outcome in OUTCOMES.items():
+        write_run(folder, name, outcome, test=False)
+
+
+def test_without_a_test_part_the_report_speaks_of_validation(params, folder, undrawn):
+    write_without_test(folder)
+    page = read_page(folder, params)
+    # 180 of 200: Wilson's interval is 85.1 to 93.4.
+    assert find_row(page, "wide-layers-3")[5:] == ["85.71", "90.00", "85.1 – 93.4", "0.7500", "1.50"]
+    assert "The split has no test part" in page
+    assert "Test" not in page
+    assert "best_test_accuracy" not in (folder / "metrics/summary.json").read_text()
+
+
+def test_without_a_test_part_the_terminal_table_has_no_test_column(params, folder):
+    write_without_test(folder)
+    table = reporting.render_table(params, folder)
+    assert table.splitlines()[0].split("  ")[-1].strip() == "95 % interval"
+    assert " test " not in table.splitlines()[0]
+    assert "no test part" in table
+
+
+def test_a_run_scored_on_test_beside_one_that_is_not_is_an_error(params, folder):
+    write_run(folder, "wide", OUTCOMES["wide"], test=False)
+    with pytest.raises(InputError, match=r"metrics/evaluate/wide\.json: must have scores on test"):
+        reporting.write_report(params, folder)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "metrics/download.json", "metrics/split.json", "metrics/preprocess.json", "metrics/weights/wide.json",
+        "metrics/evaluate/wide-blocks-2.json", "plots/history/wide.csv", "plots/confusion/wide.csv",
+        "plots/classes/wide-blocks-2.csv",
+    ],
+)  # fmt: skip
+def test_a_stage_that_has_not_run_is_named_before_anything_is_written(params, folder, monkeypatch, file):
+    (folder / file).unlink()
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError) as caught:
+        reporting.write_report(params)
+    assert str(caught.value) == f"{file}: no such file; ./run dvc repro makes it"
+    assert not (folder / "report").exists()
+
+
+def test_a_broken_metrics_file_is_named_with_its_line(params, folder):
+    (folder / "metrics/split.json").write_text('{\n<<<<<<< HEAD\n"split": 1}')
+    with pytest.raises(InputError, match=r"metrics/split\.json: must be JSON \(line 2: "):
+        reporting.write_report(params, folder)
+
+
+def test_a_metrics_file_of_another_run_is_an_error(params, folder):
+    shutil.copy(folder / "metrics/evaluate/wide.json", folder / "metrics/evaluate/wide-blocks-2.json")
+    with pytest.raises(InputError, match=r"wide-blocks-2\.json: must have the key wide-blocks-2"):
+        reporting.write_report(params, folder)
+
+
+def test_curves_of_a_fine_tuned_run_go_on_where_the_frozen_run_ended(params, folder):
+    write_run(folder, "wide", OUTCOMES["wide"], epochs=2)
+    run = next(run for run in results.list_runs(params) if run.name == "wide-blocks-2")
+    history, thawed_after = results.read_history(run, folder)
+    assert list(history["epoch"]) == [1, 2, 3, 4, 5]
+    assert thawed_after == 2
+
+
+def test_curves_of_a_frozen_run_thaw_nowhere(params, folder):
+    run = next(run for run in results.list_runs(params) if run.name == "wide")
+    assert results.read_history(run, folder)[1] is None
+
+
+def test_a_loss_that_is_not_a_number_is_drawn_around(params, folder):
+    path = folder / "plots/history/wide.csv"
+    history = pd.read_csv(path)
+    history["train_loss"], history.loc[1:, "validation_loss"] = float("nan"), float("inf")
+    history.to_csv(path, index=False)
+    reporting.write_report(params, folder)
+    assert (folder / "report/figures/curves-wide-blocks-2.svg").stat().st_size > 10_000
+
+
+def test_a_confusion_matrix_has_a_row_for_each_actual_class(folder):
+    counts, classes = results.read_confusion("wide", folder)
+    assert classes == ["NA", "rose"]
+    assert counts.tolist() == [[9, 1], [2, 8]]
+
+
+def test_the_terminal_table_is_aligned_and_names_the_best(params, folder):
+    lines = reporting.render_table(params, folder).splitlines()
+    ends = {len(line) for line in lines[1:6]}  # the last column is aligned right
+    assert len(ends) == 1
+    assert [line.split()[:2] for line in lines[2:6] if " * " in line] == [["wide-blocks-2¹", "*"]]
+
+
+def test_the_terminal_table_has_times_where_they_were_measured(params, folder):
+    assert "s/epoch" not in reporting.render_table(params, folder)
+    write_times(folder, "wide", 12.34)
+    lines = reporting.render_table(params, folder).splitlines()
+    assert [line.split()[-1] for line in lines[2:6]] == ["–", "12.34", "–", "–"]
+
+
+def test_a_width_that_is_not_the_published_one_is_shown(params, folder, undrawn):
+    write_weights(folder, **{**STANDIN, "width": 0.25})
+    assert find_row(read_page(folder, params), "wide")[1] == "WideNet × 0.25"
+
+
+def test_a_class_named_with_a_bar_keeps_the_table_whole():
+    table = pages.to_markdown(["Class", "Photos"], [["a|b", 1]])
+    assert table.splitlines()[2] == "| a\\|b | 1 |"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ({"source": "archive", "url": "https://example.org/flowers.tgz?download=1"}, "flowers.tgz"),
+        ({"source": "folder", "path": "/home/somebody/photos"}, "a folder of photos"),
+        ({"source": "sample"}, "the drawn sample"),
+    ],
+)
+def test_a_dataset_is_named_without_places_of_this_machine(dataset, words):
+    assert results.name_dataset(SimpleNamespace(**dataset)) == words

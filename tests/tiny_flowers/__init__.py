@@ -1,0 +1,1 @@
+"""A dataset of TensorFlow Datasets for the tests."""
