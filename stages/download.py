@@ -1,6 +1,6 @@
 """Stage download: the photos of `dataset`, in the canonical layout."""
 
-from thaw.datasets import download
+from thaw.datasets.sources import download
 from thaw.params import load, run
 from thaw.publishing import write_json
 

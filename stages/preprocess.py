@@ -2,16 +2,15 @@
 
 import time
 
-import pandas as pd
-
 from thaw.params import load, run
 from thaw.publishing import write_json
 from thaw.records import write_records
+from thaw.splitting import read_split
 
 
 def main():
     image = load().image
-    rows = pd.read_csv("data/split.csv", dtype={"id": str}, keep_default_na=False)
+    rows = read_split("data/split.csv")
     start = time.perf_counter()
     metrics = write_records(rows, "data/raw", image, "data/records")
     seconds = time.perf_counter() - start

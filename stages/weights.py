@@ -4,9 +4,8 @@ import sys
 
 from thaw.compute import configure
 from thaw.params import load, run
-from thaw.pretraining import pretrain
+from thaw.pretraining import pretrain, save_pretrained
 from thaw.publishing import write_json
-from thaw.training import save_pretrained
 
 
 def main():
@@ -15,7 +14,7 @@ def main():
     backbone = params.backbones[name]
     configure(params.compute, backbone.seed or 0)
     model, document = pretrain(name, backbone)
-    save_pretrained(model, name, {"backbone": document})
+    save_pretrained(model, document)
     write_json(f"metrics/weights/{name}.json", {"weights": {name: {**document, "parameters": model.count_params()}}})
 
 

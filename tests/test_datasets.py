@@ -13,7 +13,7 @@ import pydantic
 import pytest
 from PIL import Image
 
-from thaw import datasets
+from thaw.datasets import sources
 from thaw.datasets.archive import Archive
 from thaw.datasets.canonical import Photo, find_ending, name_folder
 from thaw.datasets.folder import Folder
@@ -55,7 +55,7 @@ def write(folder, classes):
 def download_folder(classes, **pins):
     """Write `classes` to a folder and download it; return the metrics of the stage."""
     number = len(os.listdir())
-    return datasets.download(Folder(source="folder", path=str(write(pathlib.Path(f"in{number}"), classes)), **pins))[
+    return sources.download(Folder(source="folder", path=str(write(pathlib.Path(f"in{number}"), classes)), **pins))[
         "download"
     ]
 
@@ -67,7 +67,7 @@ def read_tree(folder="data/raw"):
 def deliver(monkeypatch, photos):
     """Have the source `folder` deliver these photos; return the metrics of the stage."""
     monkeypatch.setattr(datasets.folder, "photos", lambda section: iter(photos))
-    return datasets.download(Folder(source="folder", path="any"))["download"]
+    return sources.download(Folder(source="folder", path="any"))["download"]
 
 
 # The canonical layout
@@ -203,7 +203,7 @@ def test_only_the_first_bytes_tell_what_a_file_is():
     ],
 )
 def test_the_key_source_tells_the_kind_of_dataset(section):
-    dataset = pydantic.TypeAdapter(datasets.Dataset).validate_python(section)
+    dataset = pydantic.TypeAdapter(sources.Dataset).validate_python(section)
     assert type(dataset).__name__.lower() == section["source"]
 
 
@@ -217,12 +217,12 @@ def test_the_key_source_tells_the_kind_of_dataset(section):
     ],
 )
 def test_a_fault_of_the_section_names_its_key(section, fault):
-    _, faults = validate(datasets.Dataset, section, "params.yaml: dataset")
+    _, faults = validate(sources.Dataset, section, "params.yaml: dataset")
     assert len(faults) == 1 and faults[0].startswith(fault)
 
 
 def test_the_sample_arrives_in_the_same_layout():
-    metrics = datasets.download(Sample(source="sample", seed=3, photos_per_class=2, size=32))["download"]
+    metrics = sources.download(Sample(source="sample", seed=3, photos_per_class=2, size=32))["download"]
     assert metrics["photos"] == 10 and len(metrics["classes"]) == 5
     assert len(read_manifest("data/raw")) == 10
 
@@ -234,7 +234,7 @@ def test_hidden_files_and_files_beside_the_class_folders_are_passed_over():
     folder = write(pathlib.Path("flowers"), {**FLOWERS, ".cache": {"x.jpg": encode(8)}, "empty": {}})
     (folder / "LICENSE.txt").write_text("CC-BY")
     (folder / "rose/.DS_Store").write_bytes(b"finder")
-    metrics = datasets.download(Folder(source="folder", path="flowers"))["download"]
+    metrics = sources.download(Folder(source="folder", path="flowers"))["download"]
     assert metrics["classes"] == {"rose": 2, "tulip": 3}
     assert metrics["rejected"] == []
 
@@ -242,12 +242,12 @@ def test_hidden_files_and_files_beside_the_class_folders_are_passed_over():
 def test_a_path_may_start_at_the_home_folder(monkeypatch, place):
     monkeypatch.setenv("HOME", str(place))
     write(place / "flowers", FLOWERS)
-    assert datasets.download(Folder(source="folder", path="~/flowers"))["download"]["photos"] == 5
+    assert sources.download(Folder(source="folder", path="~/flowers"))["download"]["photos"] == 5
 
 
 def test_a_missing_folder_is_a_fault():
     with pytest.raises(InputError, match="^params.yaml: dataset.path: 'none': must be a folder .there is none.$"):
-        datasets.download(Folder(source="folder", path="none"))
+        sources.download(Folder(source="folder", path="none"))
 
 
 @pytest.mark.parametrize("classes, got", [({}, "none"), ({"rose": ROSES}, "rose"), ({"rose": ROSES, "x": {}}, "rose")])
@@ -256,14 +256,14 @@ def test_a_folder_of_fewer_than_two_classes_is_a_fault(classes, got):
     for name, files in classes.items():
         write(pathlib.Path("flowers"), {name: files})
     with pytest.raises(InputError, match=f"two at least .got {got}.$"):
-        datasets.download(Folder(source="folder", path="flowers"))
+        sources.download(Folder(source="folder", path="flowers"))
 
 
 def test_a_folder_one_level_too_high_is_a_fault():
     write(pathlib.Path("flowers/train"), FLOWERS)
     write(pathlib.Path("flowers/test"), FLOWERS)
     with pytest.raises(InputError, match="hold photos alone .got the folder test/rose."):
-        datasets.download(Folder(source="folder", path="flowers"))
+        sources.download(Folder(source="folder", path="flowers"))
 
 
 # Archives
@@ -304,7 +304,7 @@ def pack(file, classes, around=""):
 
 
 def download_archive(url, sha256):
-    return datasets.download(Archive(source="archive", url=url, sha256=sha256))["download"]
+    return sources.download(Archive(source="archive", url=url, sha256=sha256))["download"]
 
 
 @pytest.mark.parametrize("file", ["flowers.zip", "flowers.tar", "flowers.tar.gz", "flowers.tgz"])
@@ -379,7 +379,7 @@ def tiny_flowers(monkeypatch):
 
 
 def test_tfds_delivers_the_original_bytes_of_all_splits(tiny_flowers):
-    metrics = datasets.download(Tfds(source="tfds", name="tiny_flowers:1.0.0"))["download"]
+    metrics = sources.download(Tfds(source="tfds", name="tiny_flowers:1.0.0"))["download"]
     contents = {content for path, content in read_tree().items() if path != "manifest.csv"}
     levels = (10, 20, 30, 40, 50, 60, 70)
     assert contents == {tiny_flowers.encode(level) for level in levels}
@@ -388,7 +388,7 @@ def test_tfds_delivers_the_original_bytes_of_all_splits(tiny_flowers):
 
 
 def test_tfds_keeps_what_it_prepares_out_of_the_output(tiny_flowers):
-    datasets.download(Tfds(source="tfds", name="tiny_flowers:1.0.0"))
+    sources.download(Tfds(source="tfds", name="tiny_flowers:1.0.0"))
     assert sorted(os.listdir("data/raw")) == ["manifest.csv", "photos"]
     assert os.path.isdir(".thaw/tfds/tiny_flowers/1.0.0")
 
@@ -404,7 +404,7 @@ def test_tfds_keeps_what_it_prepares_out_of_the_output(tiny_flowers):
 )
 def test_a_dataset_that_tfds_cannot_give_is_a_fault_in_one_line(name, reason):
     with pytest.raises(InputError, match=reason.replace(" got", " .got")) as caught:
-        datasets.download(Tfds(source="tfds", name=name))
+        sources.download(Tfds(source="tfds", name=name))
     assert str(caught.value).startswith("params.yaml: dataset.name: must be ")
     assert "\n" not in str(caught.value)
 
@@ -417,7 +417,7 @@ def test_tfds_without_a_network_is_a_fault_that_names_the_mirror(monkeypatch):
 
     monkeypatch.setattr(requests.Session, "get", fail)
     with pytest.raises(InputError, match="tf_flowers:3.0.1 could not be downloaded: .* THAW_MIRROR .* flower_photos/"):
-        datasets.download(Tfds(source="tfds", name="tf_flowers:3.0.1"))
+        sources.download(Tfds(source="tfds", name="tf_flowers:3.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -428,5 +428,5 @@ def test_class_folders_in_the_mirror_stand_for_a_tfds_dataset(monkeypatch, place
     tree = read_tree()
     write(place / "mirror" / folder, FLOWERS)
     monkeypatch.setenv("THAW_MIRROR", str(place / "mirror"))
-    assert datasets.download(Tfds(source="tfds", name=name))["download"] == metrics
+    assert sources.download(Tfds(source="tfds", name=name))["download"] == metrics
     assert read_tree() == tree

@@ -187,7 +187,7 @@ def test_the_best_run_is_chosen_on_validation_and_of_equals_the_one_that_trains_
 
 
 def test_a_row_of_the_table_holds_what_the_metrics_say(params, folder, undrawn):
-    # Wilson's interval of 92 of 100, by hand: centre (0.92 + 1.9207 / 100) / 1.038415, half width 0.0541.
+    # Wilson's interval of 92 of 100, by hand: centre (0.92 + 1.9207 / 100) / 1.038415 = 0.9045, half 0.0544.
     assert find_row(read_page(folder, params), "wide-layers-3") == [
         "wide-layers-3¹", "WideNet", "last 3 layers", "2 + 3", "98,765", "85.71", "90.00", "92.00", "85.0 – 95.9",
         "0.7500", "1.50",

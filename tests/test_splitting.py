@@ -160,7 +160,7 @@ def test_a_class_too_small_for_every_part_is_a_fault(manifest, shares, needed):
 def test_copies_of_one_picture_do_not_fill_a_class(manifest):
     for quality in range(70, 90):
         manifest.add("aster", encode(paint(77), "JPEG", quality=quality))
-    with pytest.raises(InputError, match="near duplicates counted once.* of 'aster'"):
+    with pytest.raises(InputError, match="at least 10 photos, near duplicates counted once.* .got 1 of 'aster'"):
         split(manifest.table(), manifest.folder, section(bits=10))
 
 

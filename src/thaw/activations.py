@@ -63,17 +63,17 @@ class Pixels(NamedTuple):
         return records.read_batches(self.folder, self.part, batch_size, order)
 
 
-def open_part(parts, place, folder, part, compute):
-    """Return the source of a part's batches for the tail of `parts` (networks.Parts).
+def open_part(parts, description, folder, part, compute):
+    """Return the source of a part's batches for the tail of `parts` (networks.Parts), a run's as described.
 
-    `place` describes the prefix but for its weights: architecture, width, size. Computes and stores what is not in
-    the store. Raises InputError where the disk has no room.
+    Computes and stores what is not in the store. Raises InputError where the disk has no room.
     """
     if parts.prefix is None:
         return Pixels(folder, part)
     labels, _ = records.read_labels(folder, part)
     key = {
-        **place,
+        "architecture": description["backbone"]["architecture"],
+        "size": description["size"],
         "cut": parts.cut,
         "weights": digest_weights(parts.prefix),
         "records": records.read_index(folder)["digest"],

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import scipy.special
 
-from thaw import latency, networks, records, scoring, training
+from thaw import activations, latency, networks, records, scoring
+from thaw.parts import PARTS
 from thaw.publishing import write_json, write_table
 
 BATCH = 32
@@ -18,13 +19,13 @@ def evaluate(name, compute, folder):
     Predictions and confusions are of validation and test; the part that counts is test, or validation where the split
     has no test part.
     """
-    network, description = training.load_network(name)
+    network, description = networks.load(name)
     parts = networks.take_apart_as(network, description)
     index = records.read_index(folder)
-    names = [part for part in records.PARTS if index["counts"][part]]
-    sources = training.open_parts(parts, description, folder, compute, names)
+    names = [part for part in PARTS if index["counts"][part]]
     classes, scores, by_class, predictions = index["classes"], {}, [], []
-    for part, source in zip(names, sources):
+    for part in names:
+        source = activations.open_part(parts, description, folder, part, compute)
         labels, ids = records.read_labels(folder, part)
         logits = parts.tail.predict(source.read_batches(BATCH), verbose=0)
         scores[part] = {key: round(value, 6) for key, value in scoring.score(labels, logits).items()}

@@ -1,6 +1,7 @@
 """The networks: backbone with head, the baseline CNN, and a network taken apart at a cut."""
 
 import hashlib
+import math
 from typing import Annotated, NamedTuple
 
 import keras
@@ -8,6 +9,7 @@ import pydantic
 
 from thaw import backbones, unfreezing
 from thaw.params import Section
+from thaw.publishing import read_json
 
 Width = Annotated[int, pydantic.Field(ge=1, le=65_536)]
 Dropout = Annotated[float, pydantic.Field(ge=0, lt=1)]
@@ -117,6 +119,14 @@ def take_apart(network, cut, batch_norm):
     return Parts(prefix, keras.Model(inputs, head(network.model.get_layer("pooling")(features))), name)
 
 
+def load(name):
+    """Return (Network, description) of the trained run `name` below `models`."""
+    description = read_json(f"models/{name}.json")
+    network = rebuild(description)
+    network.model.load_weights(f"models/{name}.weights.h5")
+    return network, description
+
+
 def rebuild(description):
     """Return the Network that a training stage described (see `thaw.training`), with random weights.
 
@@ -136,6 +146,11 @@ def take_apart_as(network, description):
     asked = description["unfreeze"] and unfreezing.Unfreeze(**description["unfreeze"])
     opened = unfreezing.find_open_layers(network.backbone, description["backbone"]["architecture"], asked)
     return take_apart(network, unfreezing.find_cut(network.backbone, opened), description["batch_norm"])
+
+
+def count_parameters(weights):
+    """Return how many numbers the weights hold."""
+    return sum(math.prod(weight.shape) for weight in weights)
 
 
 def digest_weights(model):

@@ -69,7 +69,7 @@ def draw_overview(table, part, best, notes=()):
         starts = table["group"].ne(table["group"].shift()).cumsum() - 1
         heights = np.arange(len(table)) + 0.45 * starts.to_numpy()
         most_lines = max(len(lines) for lines in names)
-        figure = Figure((WIDTH, 1.3 + (0.25 + 0.15 * most_lines) * (heights[-1] + 1)), layout="constrained")
+        figure = Figure((WIDTH, 1.3 + (0.22 + 0.15 * most_lines) * (heights[-1] + 1)), layout="constrained")
         axes = figure.subplots()
         for kind, (label, colour, marker) in KINDS.items():
             rows = (table["kind"] == kind).to_numpy()

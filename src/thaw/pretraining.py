@@ -1,10 +1,9 @@
 """Where a backbone's first weights come from: ImageNet, a file, the drawn sample, or chance."""
 
+import io
 import pathlib
 import sys
 from typing import Annotated, Literal
-
-import io
 
 import keras
 import numpy as np
@@ -18,7 +17,7 @@ from thaw.datasets import sample
 from thaw.fetching import fetch
 from thaw.params import InputError, Section, Seed
 from thaw.progress import track
-from thaw.publishing import digest_of
+from thaw.publishing import digest_of, publish, write_json
 
 DOWNLOADS = ".thaw/downloads"
 RANDOM_SIZE = 224  # pixels; the weights of a convolutional backbone do not depend on it
@@ -65,8 +64,8 @@ def pretrain(name, backbone):
     """Return (model, document): the no-top network of `backbone`, entry `name` of `backbones`, with its first weights.
 
     The document tells their source: `official` is True where they are the file that keras.applications publishes,
-    False where they are another file or were made here, None where Keras publishes no hash to tell. Raises InputError where a file is missing, is
-    not the published one though it came over the network, or does not fit.
+    False where they are another file or were made here, None where Keras publishes no hash to tell. Raises InputError
+    where a file is missing, is not the published one though it came over the network, or does not fit.
     """
     if backbone.weights == "sample":
         model, official, came = _pretrain_on_sample(backbone), False, {}
@@ -85,6 +84,13 @@ def pretrain(name, backbone):
         "official": official,
         **came,
     }
+
+
+def save_pretrained(model, document):
+    """Write the weights of a no-top backbone and their document as `models/pretrained/NAME`."""
+    with publish(f"models/pretrained/{document['name']}.weights.h5") as path:
+        model.save_weights(path)
+    write_json(f"models/pretrained/{document['name']}.json", {"backbone": document})
 
 
 def _find_file(name, backbone):

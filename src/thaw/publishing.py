@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -36,8 +37,11 @@ def write_text(path, text):
 
 
 def write_json(path, document):
-    """Publish `document` at `path` as indented JSON: the same document gives the same bytes."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Publish `document` at `path` as indented JSON: the same document gives the same bytes.
+
+    JSON has no NaN and no infinity: both become null, as the loss of a run that diverged does.
+    """
+    write_text(path, json.dumps(_clear(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path):
@@ -54,6 +58,14 @@ def digest_of(path):
     """Return the sha256 of the file at `path`, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _clear(value):
+    if isinstance(value, dict):
+        return {key: _clear(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_clear(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _sync(path):

@@ -16,10 +16,10 @@ import pydantic
 import tensorflow as tf
 
 from thaw.params import Section
+from thaw.parts import PARTS
 from thaw.progress import track
 from thaw.publishing import digest_of, publish, read_json, write_json
 
-PARTS = ("train", "validation", "test")
 INDEX = "index.json"
 SHUFFLED_TOGETHER = 4096  # images held while shuffling, 600 MiB at 224 px: all of TF-Flowers' train part
 

@@ -3,10 +3,10 @@
 import re
 from typing import NamedTuple
 
-from thaw.backbones import Backbone
 from thaw.compute import Compute
-from thaw.datasets import Dataset
+from thaw.datasets.sources import Dataset
 from thaw.params import InputError, kind, validate
+from thaw.pretraining import Backbone
 from thaw.records import Image
 from thaw.splitting import Split
 from thaw.training import BaselineRun, FinetuneRun, FrozenRun, Training

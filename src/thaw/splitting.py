@@ -17,9 +17,9 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
 from thaw.params import InputError, Section, Seed
+from thaw.parts import PARTS
 from thaw.progress import track
 
-PARTS = ("train", "validation", "test")
 DRAFT = 256  # pixels: a JPEG larger than this is decoded at a smaller scale before it is hashed
 BLOCK = 2**22  # distances at a time: 32 MiB
 

@@ -154,21 +154,6 @@ def finetune(name, run, params, folder):
     _train_with_backbone(name, "finetune", run, run.start, run.unfreeze, run.batch_norm, params, folder)
 
 
-def load_network(name):
-    """Return (Network, description) of the trained or pretrained model `name` below `models`."""
-    description = read_json(f"models/{name}.json")
-    network = networks.rebuild(description)
-    network.model.load_weights(f"models/{name}.weights.h5")
-    return network, description
-
-
-def save_pretrained(backbone, name, description):
-    """Write the weights of a no-top `backbone` and their description as `models/pretrained/{name}`."""
-    with publish(f"models/pretrained/{name}.weights.h5") as path:
-        backbone.save_weights(path)
-    write_json(f"models/pretrained/{name}.json", description)
-
-
 def _train_with_backbone(name, kind, run, start, unfreeze, batch_norm, params, folder):
     index = records.read_index(folder)
     before = read_json(f"models/{start}.json")
@@ -193,13 +178,12 @@ def _train_with_backbone(name, kind, run, start, unfreeze, batch_norm, params, f
 
 
 def _describe(name, kind, index, network):
-    trainable = sum(_size(weight) for weight in network.model.trainable_weights)
     return {
         "run": name,
         "kind": kind,
         "size": index["size"],
         "classes": index["classes"],
-        "trainable_parameters": trainable,
+        "trainable_parameters": networks.count_parameters(network.model.trainable_weights),
         "total_parameters": network.model.count_params(),
     }
 
@@ -207,7 +191,9 @@ def _describe(name, kind, index, network):
 def _train(name, network, description, run, params, folder):
     start = time.perf_counter()
     parts = networks.take_apart_as(network, description)
-    train, validation = open_parts(parts, description, folder, params.compute, ("train", "validation"))
+    train, validation = (
+        activations.open_part(parts, description, folder, part, params.compute) for part in ("train", "validation")
+    )
     filled = time.perf_counter()
     history, seconds = fit(parts.tail, train, validation, run, params.training)
     with publish(f"models/{name}.weights.h5") as path:
@@ -241,20 +227,7 @@ def _train(name, network, description, run, params, folder):
     )
 
 
-def open_parts(parts, description, folder, compute, names):
-    """Return the sources of the named parts' batches for the tail of `parts`."""
-    place = {"size": description["size"], "backbone": description["backbone"] and description["backbone"]["architecture"]}
-    return [activations.open_part(parts, place, folder, part, compute) for part in names]
-
-
 def measure_peak_memory():
     """Return the peak resident memory of this process in bytes (getrusage counts KiB, on macOS bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _size(weight):
-    size = 1
-    for extent in weight.shape:
-        size *= extent
-    return size

@@ -3,6 +3,7 @@
 Pure: it looks at a network and computes; it changes and trains nothing.
 """
 
+import math
 from typing import Annotated, Literal
 
 import keras
@@ -99,7 +100,7 @@ def count_trainable(model, open_layers, batch_norm):
         statistics = [layer.moving_mean, layer.moving_variance] if is_batch_norm(layer) else []
         if is_batch_norm(layer) and batch_norm == "frozen":
             continue
-        count = sum(_size(w) for w in layer.weights if not any(w is moving for moving in statistics))
+        count = sum(math.prod(w.shape) for w in layer.weights if not any(w is moving for moving in statistics))
         if count:
             counts[layer.name] = count
     return counts
@@ -116,7 +117,7 @@ def open_up(model, open_layers, batch_norm):
     for layer in model.layers:
         layer.trainable = id(layer) in opened and not (is_batch_norm(layer) and batch_norm == "frozen")
     asked = count_trainable(model, open_layers, batch_norm)
-    found = {layer.name: sum(_size(w) for w in layer.trainable_weights) for layer in model.layers}
+    found = {layer.name: sum(math.prod(w.shape) for w in layer.trainable_weights) for layer in model.layers}
     wrong = {name: n for name, n in found.items() if n != asked.get(name, 0)}
     if wrong:
         raise RuntimeError(f"trainable parameters differ from what the cut asks in {wrong}, asked: {asked}")
@@ -133,10 +134,3 @@ def _between(model, after, until):
     start = operations.index(after) + 1
     stop = len(operations) if until is None else operations.index(until) + 1
     return {id(operation) for operation in operations[start:stop]}
-
-
-def _size(weight):
-    size = 1
-    for extent in weight.shape:
-        size *= extent
-    return size

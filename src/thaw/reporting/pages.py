@@ -171,8 +171,8 @@ def write_costs(results, folder="."):
         "[report.md](report.md) rests on them.",
         "\n".join(f"- {fact}" for fact in describe_machine()),
         "This is the machine on which this page was written; a run that was trained elsewhere has its times from there. "
-        f"A dash ({dash}) stands for what was not measured in this copy of the project: DVC took the result out of its "
-        "cache.",
+        f"A dash ({dash}) in a column of numbers: nothing was measured in this copy of the project, because DVC took the "
+        "result out of its cache.",
         to_markdown(header, rows, left=3),
         "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store already. "
         "Training and total are of a run's own epochs, without those of the frozen run that it starts from. Milliseconds "

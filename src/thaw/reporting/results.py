@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import urllib.parse
 from typing import NamedTuple
 
 import pandas as pd
@@ -123,7 +124,7 @@ def name_dataset(dataset):
     if dataset.source == "tfds":
         return dataset.name
     if dataset.source == "archive":
-        return pathlib.PurePosixPath(dataset.url).name
+        return pathlib.PurePosixPath(urllib.parse.urlsplit(dataset.url).path).name
     return {"folder": "a folder of photos", "sample": "the drawn sample"}[dataset.source]
 
 

@@ -1,0 +1,102 @@
+"""Where photos come from: one interface, and one canonical layout out."""
+
+import hashlib
+import io
+from typing import Annotated
+
+import pandas as pd
+import pydantic
+from PIL import Image
+
+from thaw.datasets import archive, folder, sample, tfds
+from thaw.datasets.archive import Archive
+from thaw.datasets.canonical import find_ending, name_folder
+from thaw.datasets.folder import Folder
+from thaw.datasets.sample import Sample
+from thaw.datasets.tfds import Tfds
+from thaw.params import InputError
+from thaw.progress import track
+from thaw.publishing import publish, write_table
+
+Dataset = Annotated[Tfds | Archive | Folder | Sample, pydantic.Field(discriminator="source")]
+
+SOURCES = {"tfds": tfds, "archive": archive, "folder": folder, "sample": sample}
+COLUMNS = ["class", "id", "sha256", "file", "bytes", "width", "height", "copies"]
+
+
+def download(dataset, folder="data/raw"):
+    """Write the photos of a Dataset to `folder` and return the metrics document.
+
+    The folder holds ``photos/CLASS/ID.jpg`` or ``.png``, the original bytes, ID being the first 16 hex digits of their
+    sha256; and ``manifest.csv``, a row for each of these files, by class and id: class, id, sha256, file, bytes, width
+    and height in pixels (empty where no header can be read), and copies, how often the same bytes came under this
+    class. The same photos give the same folder from whatever source, in whatever order they come.
+
+    Raises InputError for a source that delivers no photos of two classes, a class that cannot name a folder, or a
+    digest other than the one that `dataset.digest` pins; what stood at `folder` then stays.
+    """
+    rows, rejected = {}, []
+    with publish(folder) as scratch:
+        for photo in track(SOURCES[dataset.source].photos(dataset), "download", None, "photos"):
+            ending = find_ending(photo.content)
+            if ending is None or photo.label is None:
+                reason = "has no label" if photo.label is None else "is neither JPEG nor PNG"
+                rejected.append({"file": photo.name, "reason": reason})
+                continue
+            label, sha256 = name_folder(photo.label), hashlib.sha256(photo.content).hexdigest()
+            if (label, sha256) in rows:
+                rows[label, sha256]["copies"] += 1
+                continue
+            file = f"photos/{label}/{sha256[:16]}{ending}"
+            (scratch / file).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / file).write_bytes(photo.content)
+            width, height = _read_size(photo.content)
+            values = (label, sha256[:16], sha256, file, len(photo.content), width, height, 1)
+            rows[label, sha256] = dict(zip(COLUMNS, values, strict=True))
+        manifest = pd.DataFrame([rows[key] for key in sorted(rows)], columns=COLUMNS)
+        manifest = manifest.astype({"width": "Int64", "height": "Int64"})
+        if manifest["class"].nunique() < 2:
+            raise InputError(
+                f"params.yaml: dataset: must have photos of two classes at least "
+                f"(got {len(manifest)} photos of {manifest['class'].nunique()}, {len(rejected)} files rejected)"
+            )
+        digest = digest_photos(manifest)
+        if dataset.digest not in (None, digest):
+            raise InputError(
+                f"params.yaml: dataset.digest: must be the digest of the photos that came, {digest} "
+                f"(got {dataset.digest})"
+            )
+        write_table(scratch / "manifest.csv", manifest)
+    classes = manifest.groupby("class")["copies"].sum()
+    return {
+        "download": {
+            "photos": int(classes.sum()),  # as they came, copies included
+            "classes": {name: int(count) for name, count in sorted(classes.items())},
+            "digest": digest,
+            "duplicates": {
+                # deliveries beyond the first of the same bytes under the same class
+                "within_a_class": int((manifest["copies"] - 1).sum()),
+                # different bytes that came under two classes or more
+                "across_classes": int((manifest.groupby("sha256")["class"].nunique() > 1).sum()),
+            },
+            "rejected": sorted(rejected, key=lambda fault: fault["file"]),
+        }
+    }
+
+
+def digest_photos(manifest):
+    """Return the identity of a dataset: the sha256 of the sorted lines ``CLASS/SHA256/COPIES`` of its manifest."""
+    lines = sorted(
+        f"{name}/{sha256}/{copies}\n"
+        for name, sha256, copies in zip(manifest["class"], manifest["sha256"], manifest["copies"], strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _read_size(content):
+    """Return width and height in pixels, from the header alone, or twice None where it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size
+    except Exception:  # Pillow's readers of damaged files raise errors of many kinds
+        return None, None

@@ -1,0 +1,3 @@
+"""The parts that a dataset is split into."""
+
+PARTS = ("train", "validation", "test")
