@@ -66,7 +66,7 @@ def read_tree(folder="data/raw"):
 
 def deliver(monkeypatch, photos):
     """Have the source `folder` deliver these photos; return the metrics of the stage."""
-    monkeypatch.setattr(datasets.folder, "photos", lambda section: iter(photos))
+    monkeypatch.setattr(sources.folder, "photos", lambda section: iter(photos))
     return sources.download(Folder(source="folder", path="any"))["download"]
 
 
