@@ -99,7 +99,7 @@ def _find_file(name, backbone):
     if backbone.weights == "imagenet":
         digest = row.md5 and f"md5:{row.md5}"
         path, official = fetch(FILES + row.file, digest, f"weights/{pathlib.Path(row.file).name}", DOWNLOADS)
-        return pathlib.Path(path), official
+        return path, None if official and digest is None else official
     path = pathlib.Path(backbone.weights).expanduser()
     if not path.is_file():
         raise InputError(f"params.yaml: backbones.{name}.weights: no such file (got {backbone.weights!r})")

@@ -79,8 +79,8 @@ def summarize(results):
         text += f" {' and '.join(equals)} reached the same accuracy with no fewer trainable parameters."
     if part == "test":
         text += (
-            f" On the {scores['test']['photos']:,} photos of test it reaches {percent(scores['test']['accuracy'])} %{mark} "
-            f"(95 % interval {interval(scores, part)} %)."
+            f" On the {scores['test']['photos']:,} photos of test it reaches "
+            f"{percent(scores['test']['accuracy'])} %{mark} (95 % interval {interval(scores, part)} %)."
         )
     else:
         text += (
@@ -170,13 +170,13 @@ def write_costs(results, folder="."):
         "Times differ from run to run and from machine to machine. They are no input of any stage: nothing in "
         "[report.md](report.md) rests on them.",
         "\n".join(f"- {fact}" for fact in describe_machine()),
-        "This is the machine on which this page was written; a run that was trained elsewhere has its times from there. "
-        f"A dash ({dash}) in a column of numbers: nothing was measured in this copy of the project, because DVC took the "
-        "result out of its cache.",
+        "This is the machine on which this page was written; a run that was trained elsewhere has its times from "
+        f"there. A dash ({dash}) in a column of numbers: nothing was measured in this copy of the project, because DVC "
+        "took the result out of its cache.",
         to_markdown(header, rows, left=3),
-        "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store already. "
-        "Training and total are of a run's own epochs, without those of the frozen run that it starts from. Milliseconds "
-        "per image are medians and 95th percentiles over batches of 1 and of 32, after a warm-up.",
+        "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store "
+        "already. Training and total are of a run's own epochs, without those of the frozen run that it starts from. "
+        "Milliseconds per image are medians and 95th percentiles over batches of 1 and of 32, after a warm-up.",
         f"Preprocessing: {preprocess['images_per_second']:,} images per second, {preprocess['seconds']:,} s in all."
         if preprocess
         else f"Preprocessing: {dash}",
@@ -213,10 +213,10 @@ def _compare(results, best, rival):
         find_run_interval(results.scores[name], results.part) for name in (best, rival.name)
     )
     scores = results.scores[rival.name]
-    role = {"frozen": "the frozen run", "finetuned": "the fine-tuned run", "baseline": "the run from scratch"}[rival.kind]
+    role = {"frozen": "The frozen run", "finetuned": "The fine-tuned run", "baseline": "The run from scratch"}
     mark = results.marks[rival.name]
     text = (
-        f"{role.capitalize()} {rival.name}{mark} reaches {percent(scores[results.part]['accuracy'])} %{mark} "
+        f"{role[rival.kind]} {rival.name}{mark} reaches {percent(scores[results.part]['accuracy'])} %{mark} "
         f"({interval(scores, results.part)} %): the two intervals "
     )
     if low <= rival_high and rival_low <= high:

@@ -142,7 +142,7 @@ def mark_weights(weights):
 
 
 def rank_runs(results):
-    """Return the names of the runs from the best validation accuracy down; of equals, fewer trainable parameters first."""
+    """Return the names of the runs, the best on validation first; of equals, the one that trains fewer parameters."""
 
     def key(run):
         scores = results.scores[run.name]

@@ -94,8 +94,8 @@ def align(header, rows, left=2):
     lines = [header, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     lines.insert(1, ["─" * width for width in widths])
+    pads = [str.ljust if i < left else str.rjust for i in range(len(header))]
     aligned = (
-        "  ".join(cell.ljust(width) if i < left else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths)))
-        for line in lines
+        "  ".join(pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)) for line in lines
     )
     return "\n".join(line.rstrip() for line in aligned)

@@ -1,0 +1,143 @@
+"""params.yaml: every fault named with its key, what was received and what is allowed, all at once."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import ruamel.yaml
+
+from thaw.params import InputError, load, read_yaml, write_yaml
+from thaw.schema import check
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def document():
+    return read_yaml(ROOT / "params.yaml")
+
+
+def set_key(document, path, value):
+    *parents, last = path.split(".")
+    for key in parents:
+        document = document[key]
+    if value is KeyError:
+        del document[last]
+    else:
+        document[last] = value
+
+
+def find_faults(document):
+    with pytest.raises(InputError) as raised:
+        check(document, "params.yaml")
+    return str(raised.value).split("\n")
+
+
+def test_the_projects_own_file_has_no_fault(document):
+    assert check(document, "params.yaml").image.size == 224
+
+
+@pytest.mark.parametrize(
+    "key, value, fault",
+    [
+        ("image.size", "big", "params.yaml: image.size: must be a whole number (got 'big')"),
+        ("image.size", 8, "params.yaml: image.size: must be at least 32 (got 8)"),
+        ("image.size", True, "params.yaml: image.size: must be a whole number (got true)"),
+        ("image.size", KeyError, "params.yaml: image.size: must be given"),
+        ("image.colour", 1, "params.yaml: image.colour: no such key (got 1)"),
+        ("image", None, "params.yaml: image: must be a mapping (got nothing)"),
+        ("training", KeyError, "params.yaml: training: must be given"),
+        ("trainning", {}, "params.yaml: trainning: no such section; there are dataset, split, image, compute, training, "
+         "baseline_cnn, backbones, frozen, finetune"),
+        ("dataset.source", "kaggle", "params.yaml: dataset.source: must be 'tfds', 'archive', 'folder', 'sample' "
+         "(got 'kaggle')"),
+        ("dataset.source", KeyError, "params.yaml: dataset.source: must be given (got nothing)"),
+        ("compute.onednn_isa", "AVX3", "params.yaml: compute.onednn_isa: must be 'SSE41', 'AVX', 'AVX2', 'AVX512_CORE' "
+         "or 'DEFAULT' (got 'AVX3')"),
+        ("baseline_cnn.optimizer.learning_rate", "1e-4", "params.yaml: baseline_cnn.optimizer.learning_rate: must be a "
+         "number (got '1e-4')"),
+        ("baseline_cnn.optimizer.learning_rate", float("nan"), "params.yaml: baseline_cnn.optimizer.learning_rate: "
+         "must be a finite number (got nan)"),
+        ("baseline_cnn.optimizer.name", "adamw", "params.yaml: baseline_cnn.optimizer.name: must be 'sgd', 'adam' "
+         "(got 'adamw')"),
+        ("baseline_cnn.optimizer.momentum", 0.9, "params.yaml: baseline_cnn.optimizer.momentum: no such key (got 0.9)"),
+        ("frozen.mobilenet.backbone", "vgg", "params.yaml: frozen.mobilenet.backbone: must be one of mobilenet, "
+         "mobilenetv2, resnet50 (got 'vgg')"),
+        ("frozen.mobilenet.head.dense", [0], "params.yaml: frozen.mobilenet.head.dense.0: must be at least 1 (got 0)"),
+        ("finetune.resnet50-blocks-2.unfreeze", {"blocks": 20}, "params.yaml: finetune.resnet50-blocks-2.unfreeze."
+         "blocks: must be 1 to 16 for resnet50 (got 20)"),
+        ("finetune.resnet50-blocks-2.unfreeze", {"layers": 176}, "params.yaml: finetune.resnet50-blocks-2.unfreeze."
+         "layers: must be 1 to 175 for resnet50 (got 176)"),
+        ("finetune.resnet50-blocks-2.unfreeze", {"stages": ["conv6"]}, "params.yaml: finetune.resnet50-blocks-2."
+         "unfreeze.stages: must be of conv2, conv3, conv4, conv5 for resnet50 (got 'conv6')"),
+        ("finetune.resnet50-blocks-2.unfreeze", {}, "params.yaml: finetune.resnet50-blocks-2.unfreeze: must have at "
+         "least one of layers, from_layer, blocks, stages, all (got a mapping)"),
+        ("finetune.resnet50-blocks-2.from", "resnet", "params.yaml: finetune.resnet50-blocks-2.from: must be one of "
+         "mobilenet, mobilenetv2, resnet50, pretrained/mobilenet, pretrained/mobilenetv2, pretrained/resnet50 "
+         "(got 'resnet')"),
+        ("finetune.resnet50-blocks-2.from", "pretrained/resnet50", "params.yaml: finetune.resnet50-blocks-2.head: must "
+         "be given with from: pretrained/resnet50"),
+        ("finetune.resnet50-blocks-2.head", {"dense": [], "dropout": 0.0, "batch_norm": False}, "params.yaml: finetune."
+         "resnet50-blocks-2.head: must be left out, the head is that of resnet50"),
+        ("backbones.resnet50.weights", "image-net", "params.yaml: backbones.resnet50.weights: must be imagenet, sample, "
+         "random or the path of a .h5 file (got 'image-net')"),
+        ("backbones.resnet50.width", 0.5, "params.yaml: backbones.resnet50: width must be 1.0 with weights imagenet "
+         "(got a mapping)"),
+        ("backbones.resnet50.seed", 1, "params.yaml: backbones.resnet50: seed must be given with weights sample and "
+         "random, and with no other (got a mapping)"),
+        ("finetune.mobilenet", {}, "params.yaml: mobilenet: a run's name must be given once, over baseline_cnn, frozen "
+         "and finetune"),
+        ("frozen.My run", {}, "params.yaml: frozen.My run: a name must be of a-z, 0-9, - and _ (got 'My run')"),
+    ],
+)
+def test_a_fault_names_the_key_what_was_received_and_what_is_allowed(key, value, fault, document):
+    set_key(document, key, value)
+    assert fault in find_faults(document)
+
+
+def test_all_faults_of_a_file_are_told_at_once(document):
+    set_key(document, "image.size", 8)
+    set_key(document, "split.seed", "x")
+    set_key(document, "finetune.mobilenet-blocks-4.unfreeze", {"blocks": 14})
+    set_key(document, "finetune.mobilenetv2-layers-6.epochs", 0)
+    assert len(find_faults(document)) == 4
+
+
+def test_a_fault_in_one_run_does_not_hide_those_of_another(document):
+    set_key(document, "finetune.mobilenet-blocks-4.epochs", "many")
+    set_key(document, "finetune.resnet50-blocks-2.unfreeze", {"blocks": 17})
+    assert any("must be 1 to 16" in fault for fault in find_faults(document))
+
+
+@pytest.mark.parametrize("text, place", [("a: [1\n", "line 2"), ("a: 1\na: 2\n", "line 2"), ("- a\n", "a mapping")])
+def test_a_file_that_is_no_yaml_mapping_is_told_in_one_line(text, place, tmp_path):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InputError) as raised:
+        load(tmp_path / "params.yaml")
+    assert str(raised.value).startswith("params.yaml: ") and place in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_rate_may_be_written_without_a_dot(tmp_path):
+    (tmp_path / "a.yaml").write_text("rate: 1e-4\n")
+    assert read_yaml(tmp_path / "a.yaml") == {"rate": 0.0001}
+
+
+def test_a_file_is_written_as_it_is_read(document):
+    assert ruamel.yaml.YAML(typ="safe", pure=True).load(write_yaml(document)) == document
+
+
+def test_a_stage_stops_at_a_fault_anywhere_before_any_work(tmp_path, document):
+    set_key(document, "finetune.resnet50-blocks-2.unfreeze", {"blocks": 20})
+    (tmp_path / "params.yaml").write_text(write_yaml(document))
+    run = subprocess.run(
+        [sys.executable, ROOT / "stages" / "download.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert "must be 1 to 16 for resnet50 (got 20)" in run.stderr and "Traceback" not in run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

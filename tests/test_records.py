@@ -1,0 +1,113 @@
+"""TFRecords: what they hold, in which order, and what happens to photos that are not plain."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+from small import SIZE, write_photos
+
+from thaw import records
+
+IMAGE = records.Image(size=SIZE, shards=2)
+
+
+def write_one(folder, photo, ending="png", **options):
+    """Write records of plain photos and of `photo`, which takes the place of the first; return the metrics."""
+    rows = write_photos(folder / "photos", 24, 3)
+    first = folder / "photos" / rows.file[0]
+    rows.loc[0, "file"] = f"{first.parent.name}/odd.{ending}"
+    photo.save(first.parent / f"odd.{ending}", **options)
+    return rows, records.write_records(rows, folder / "photos", IMAGE, folder / "records")["preprocess"]
+
+
+def test_a_part_holds_its_photos_in_the_order_of_their_ids(tmp_path):
+    rows = write_photos(tmp_path / "photos", 24, 3)
+    records.write_records(rows, tmp_path / "photos", IMAGE, tmp_path / "records")
+    for part in ("train", "validation", "test"):
+        labels, ids = records.read_labels(tmp_path / "records", part)
+        expected = rows[rows.part == part]
+        assert list(ids) == list(expected.id)
+        assert list(labels) == list(expected.label)
+
+
+def test_a_record_holds_the_resized_pixels(tmp_path):
+    photo = PIL.Image.new("RGB", (40, 200), (10, 200, 30))
+    rows, _ = write_one(tmp_path, photo)
+    first, _, _ = next(iter(records.read_part(tmp_path / "records", rows.part[0])))
+    np.testing.assert_array_equal(first, np.broadcast_to(np.uint8([10, 200, 30]), (SIZE, SIZE, 3)))
+
+
+def test_a_photo_is_turned_upright(tmp_path):
+    photo = PIL.Image.new("RGB", (60, 60), "black")
+    photo.paste("white", (0, 0, 60, 30))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 3  # upside down
+    rows, _ = write_one(tmp_path, photo, "jpg", exif=exif)
+    first, _, _ = next(iter(records.read_part(tmp_path / "records", rows.part[0])))
+    assert first.numpy()[-5:].mean() > 250 > 5 > first.numpy()[:5].mean()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
+def test_a_photo_of_another_mode_is_converted_and_listed(mode, tmp_path):
+    rows, metrics = write_one(tmp_path, PIL.Image.new(mode, (50, 50)))
+    assert metrics["converted"] == [{"id": rows.id[0], "class": rows["class"][0], "reason": f"converted from {mode}"}]
+    assert sum(metrics["photos"].values()) == 24
+
+
+def test_an_unreadable_photo_is_set_aside_with_the_reason(tmp_path):
+    rows = write_photos(tmp_path / "photos", 24, 3)
+    broken = tmp_path / "photos" / rows.file[0]
+    broken.write_bytes(broken.read_bytes()[:200])
+    metrics = records.write_records(rows, tmp_path / "photos", IMAGE, tmp_path / "records")["preprocess"]
+    assert [fault["id"] for fault in metrics["set_aside"]] == [rows.id[0]]
+    assert metrics["set_aside"][0]["reason"] and str(tmp_path) not in metrics["set_aside"][0]["reason"]
+    assert metrics["photos"]["train"] == (rows.part == "train").sum() - 1
+
+
+def test_another_process_writes_the_same_bytes(tmp_path):
+    code = (
+        "import pathlib, sys; from small import SIZE, write_photos; from thaw import records\n"
+        "folder = pathlib.Path(sys.argv[1]); rows = write_photos(folder / 'photos', 24, 3)\n"
+        "records.write_records(rows, folder / 'photos', records.Image(size=SIZE, shards=2), folder / 'records')"
+    )
+    digests = []
+    for name in ("a", "b"):
+        paths = ":".join(path for path in sys.path if path)
+        subprocess.run([sys.executable, "-c", code, tmp_path / name], check=True, env={"PYTHONPATH": paths})
+        files = sorted((tmp_path / name / "records").iterdir())
+        digests.append([(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files])
+    assert digests[0] == digests[1]
+
+
+def test_a_part_without_photos_has_no_shards(tmp_path):
+    rows = write_photos(tmp_path / "photos", 24, 3)
+    rows.loc[rows.part == "test", "part"] = "train"
+    records.write_records(rows, tmp_path / "photos", IMAGE, tmp_path / "records")
+    assert not list((tmp_path / "records").glob("test-*"))
+    assert records.read_index(tmp_path / "records")["counts"]["test"] == 0
+
+
+def test_shuffled_batches_hold_every_photo_once(project):
+    def read(order):
+        batches = list(records.read_batches("data/records", "train", 5, order))
+        return np.concatenate([images.numpy().mean(axis=(1, 2, 3)) for images, _ in batches])
+
+    plain, shuffled = read(None), read(3)
+    np.testing.assert_array_equal(np.sort(plain), np.sort(shuffled))
+    assert (plain != shuffled).any()
+    np.testing.assert_array_equal(shuffled, read(3))
+    assert (shuffled != read(4)).any()
+
+
+def test_the_last_batch_is_not_dropped(project):
+    sizes = [len(labels) for _, labels in records.read_batches("data/records", "train", 5)]
+    assert sizes == [5, 5, 2]
+
+
+def test_pixels_come_as_float32_from_0_to_255(project):
+    images, _ = next(iter(records.read_batches("data/records", "train", 5)))
+    assert images.dtype == np.float32 and images.shape == (5, SIZE, SIZE, 3)
+    assert images.numpy().max() > 100

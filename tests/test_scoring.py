@@ -1,0 +1,54 @@
+"""Scores against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from thaw import scoring
+
+# Three classes; predicted 0, 0, 1, 2, 2, 2 for actual 0, 0, 0, 1, 2, 2.
+LABELS = np.array([0, 0, 0, 1, 2, 2])
+LOGITS = np.log(
+    np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6], [0.1, 0.1, 0.8], [0.25, 0.25, 0.5]])
+)
+
+
+def test_scores_are_those_of_the_definitions():
+    scores = scoring.score(LABELS, LOGITS)
+    # Precision 2/2, 0/1, 2/3; recall 2/3, 0/1, 2/2; F1 0.8, 0, 0.8.
+    assert scores["photos"] == 6
+    assert scores["accuracy"] == pytest.approx(4 / 6)
+    assert scores["precision"] == pytest.approx((1 + 0 + 2 / 3) / 3)
+    assert scores["recall"] == pytest.approx((2 / 3 + 0 + 1) / 3)
+    assert scores["f1"] == pytest.approx((0.8 + 0 + 0.8) / 3)
+    expected = -np.log([0.8, 0.5, 0.2, 0.3, 0.8, 0.5]).mean()
+    assert scores["loss"] == pytest.approx(expected)
+
+
+def test_loss_does_not_depend_on_a_shift_of_the_logits():
+    shifted = scoring.score(LABELS, LOGITS + 1000)["loss"]
+    assert shifted == pytest.approx(scoring.score(LABELS, LOGITS)["loss"])
+
+
+def test_scores_by_class_come_in_the_order_of_the_classes():
+    table = scoring.score_classes(LABELS, LOGITS, ["a", "b", "c"])
+    assert list(table["class"]) == ["a", "b", "c"]
+    assert list(table.recall) == pytest.approx([2 / 3, 0, 1])
+    assert list(table.photos) == [3, 1, 2]
+
+
+def test_confusions_count_every_pair_of_classes():
+    table = scoring.count_confusions(LABELS, LOGITS.argmax(axis=1), ["a", "b", "c"])
+    found = {(row.actual, row.predicted): row.photos for row in table.itertuples()}
+    assert len(found) == 9 and table.photos.sum() == 6
+    assert found["a", "a"] == 2 and found["a", "b"] == 1 and found["b", "c"] == 1 and found["c", "c"] == 2
+
+
+def test_the_interval_is_wilsons():
+    # Newcombe 1998, table I: 81 of 263, score method without continuity correction: 0.2553 to 0.3662.
+    low, high = scoring.find_interval(81 / 263, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+
+
+def test_the_interval_of_a_perfect_score_stays_below_one():
+    low, high = scoring.find_interval(1.0, 10)
+    assert 0.72 < low < 0.73 and high == 1.0  # Newcombe 1998: n / (n + z^2) = 10 / 13.84

@@ -1,0 +1,162 @@
+"""Runs: what trains, what is written, and how an epoch is scored."""
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics
+from small import SIZE, WIDTH, scatter, write_photos
+
+from thaw import backbones, evaluation, networks, pretraining, records, training
+from thaw.publishing import read_json
+from thaw.schema import Params
+
+HEAD = {"dense": [], "dropout": 0.0, "batch_norm": False}
+ADAM = {"name": "adam", "learning_rate": 0.01}
+
+
+@pytest.fixture
+def params(threads):
+    settings = training.Training(seed=1, batch_size=8)
+    return Params(*[None] * 3, compute=threads, training=settings, **dict.fromkeys(("backbones", *RUNS)))
+
+
+RUNS = ("baseline_cnn", "frozen", "finetune")
+
+
+def pretrain(name="small", architecture="MobileNet"):
+    model = backbones.build(architecture, WIDTH, SIZE)
+    scatter(model)
+    pretraining.save_pretrained(model, {"name": name, "architecture": architecture, "width": WIDTH, "weights": "random"})
+
+
+def train_frozen(params, **changes):
+    run = {"backbone": "small", "head": HEAD, "optimizer": ADAM, "epochs": 2, **changes}
+    training.train_frozen("small", training.FrozenRun.model_validate(run), params, "data/records")
+
+
+def finetune(params, **changes):
+    run = {"from": "small", "unfreeze": {"blocks": 2}, "batch_norm": "inference", "optimizer": ADAM, "epochs": 2}
+    training.finetune("tuned", training.FinetuneRun.model_validate({**run, **changes}), params, "data/records")
+
+
+def train_baseline(params, **changes):
+    run = {"network": {"filters": [8, 8], "dense": 8, "dropout": 0.0}, "optimizer": ADAM, "epochs": 2, **changes}
+    training.train_baseline(training.BaselineRun.model_validate(run), params, "data/records")
+
+
+def read_weights(name):
+    """Return {name of the variable in the network: value}."""
+    network, _ = networks.load(name)
+    return {weight.path: weight.numpy() for weight in network.model.weights}
+
+
+def test_a_frozen_run_trains_the_head_alone(project, params):
+    pretrain()
+    train_frozen(params)
+    network, description = networks.load("small")
+    with h5py.File("models/pretrained/small.weights.h5") as file:
+        kernel = file["layers/conv2d/vars/0"][:]
+    np.testing.assert_array_equal(network.backbone.get_layer("conv1").weights[0].numpy(), kernel)
+    assert description["trainable_parameters"] == 128 * 3 + 3
+
+
+def test_a_fine_tuned_run_goes_on_from_its_frozen_run_and_trains_what_it_opens(project, params):
+    pretrain()
+    train_frozen(params)
+    finetune(params)
+    before, after = read_weights("small"), read_weights("tuned")
+    changed = {name for name in before if (before[name] != after[name]).any()}
+    opened = {name for name in before if "_12" in name or "_13" in name or "logits" in name}
+    assert changed == {name for name in opened if "moving" not in name}
+
+
+def test_a_run_may_start_from_pretrained_weights_with_a_new_head(project, params):
+    pretrain()
+    finetune(params, **{"from": "pretrained/small", "head": {**HEAD, "dense": [4]}})
+    _, description = networks.load("tuned")
+    assert description["head"]["dense"] == [4]
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}])
+def test_training_lowers_the_loss(optimizer, project, params):
+    train_baseline(params, optimizer=optimizer, epochs=20)
+    history = pd.read_csv("plots/history/baseline_cnn.csv")
+    assert list(history.epoch) == list(range(1, 21))
+    assert history.train_loss.iloc[-1] < 0.8 * history.train_loss.iloc[0]
+
+
+def test_the_baseline_trains_all_its_parameters(project, params):
+    train_baseline(params, epochs=1)
+    _, description = networks.load("baseline_cnn")
+    assert description["trainable_parameters"] == description["total_parameters"]
+
+
+def test_the_seed_decides_the_weights(project, params):
+    pretrain()
+    results = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        train_frozen(params._replace(training=training.Training(seed=seed, batch_size=8)))
+        results.append(read_weights("small")["head/logits/kernel"])
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+
+
+@pytest.mark.parametrize("score", ["precision", "recall", "f1"])
+def test_a_macro_score_over_batches_is_that_of_scikit_learn(score):
+    generator = np.random.default_rng(2)
+    labels, logits = generator.integers(0, 4, 60), generator.normal(size=(60, 5)).astype(np.float32)
+    metric = training.MacroScore(score, 5)
+    for start in range(0, 60, 16):
+        metric.update_state(labels[start : start + 16], logits[start : start + 16])
+    function = getattr(sklearn.metrics, f"{score}_score")
+    expected = function(labels, logits.argmax(axis=1), labels=range(5), average="macro", zero_division=0)
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+
+
+def test_validation_scores_of_the_last_epoch_are_those_of_the_evaluation(project, params):
+    """The tail on stored activations and the saved weights agree about the same network."""
+    pretrain()
+    train_frozen(params, epochs=5)
+    evaluation.evaluate("small", params.compute, "data/records")
+    last = pd.read_csv("plots/history/small.csv").iloc[-1]
+    found = read_json("metrics/evaluate/small.json")["small"]["validation"]
+    for score in ("loss", "accuracy", "precision", "recall", "f1"):
+        assert found[score] == pytest.approx(last[f"validation_{score}"], abs=1e-5)
+
+
+def test_the_evaluation_agrees_with_the_whole_network_run_on_the_photos(project, params):
+    pretrain()
+    train_frozen(params)
+    finetune(params)
+    evaluation.evaluate("tuned", params.compute, "data/records")
+    network, _ = networks.load("tuned")
+    images, labels = next(iter(records.read_batches("data/records", "test", 100)))
+    predicted = network.model(images, training=False).numpy().argmax(axis=1)
+    table = pd.read_csv("plots/predictions/tuned.csv", dtype={"id": str})
+    table = table[table.part == "test"]
+    assert list(table.predicted) == [f"class{label}" for label in predicted]
+    assert list(table.actual) == [f"class{label}" for label in labels.numpy()]
+
+
+def test_without_a_test_part_validation_is_what_counts(tmp_path, monkeypatch, params):
+    monkeypatch.chdir(tmp_path)
+    rows = write_photos(tmp_path / "photos", 24, 3).replace({"part": {"test": "validation"}})
+    records.write_records(rows, "photos", records.Image(size=SIZE, shards=2), "data/records")
+    pretrain()
+    train_frozen(params)
+    evaluation.evaluate("small", params.compute, "data/records")
+    assert set(read_json("metrics/evaluate/small.json")["small"]) >= {"train", "validation"}
+    assert "test" not in read_json("metrics/evaluate/small.json")["small"]
+    assert pd.read_csv("plots/confusion/small.csv").photos.sum() == (rows.part == "validation").sum()
+
+
+def test_a_run_that_diverges_writes_null_for_its_loss(project, params):
+    pretrain()
+    train_frozen(params, optimizer={"name": "sgd", "learning_rate": 10, "momentum": 0.99}, epochs=1)
+    with h5py.File("models/small.weights.h5", "a") as file:
+        file["layers/sequential/layers/dense/vars/0"][...] = np.nan
+    evaluation.evaluate("small", params.compute, "data/records")
+    assert read_json("metrics/evaluate/small.json")["small"]["validation"]["loss"] is None
