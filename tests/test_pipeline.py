@@ -93,7 +93,8 @@ def change_params(folder, change):
 
 def find_rows(folder):
     """Return the runs that the report's table has a row for."""
-    return {name for name in re.findall(r"^\| *`?([\w-]+)", (folder / "report/report.md").read_text(), re.MULTILINE)}
+    comparison = (folder / "report/report.md").read_text().split("## Comparison")[1]
+    return set(re.findall(r"^\| \**([a-z0-9_-]+)", comparison, re.MULTILINE))
 
 
 def read_hashes(folder):

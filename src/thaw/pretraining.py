@@ -1,6 +1,8 @@
 """Where a backbone's first weights come from: ImageNet, a file, the drawn sample, or chance."""
 
+import concurrent.futures
 import io
+import multiprocessing
 import pathlib
 import sys
 from typing import Annotated, Literal
@@ -21,6 +23,10 @@ from thaw.publishing import digest_of, publish, write_json
 
 DOWNLOADS = ".thaw/downloads"
 RANDOM_SIZE = 224  # pixels; the weights of a convolutional backbone do not depend on it
+DRAWING_PROCESSES = 2
+WARM_UP = 12  # one in so many steps of the pretraining raises the learning rate from zero
+# Of the statistics while pretraining: it has too few steps for the 0.99 and 0.999 that the published networks use.
+BATCH_NORM_MOMENTUM = 0.9
 
 
 class Pretraining(Section):
@@ -29,7 +35,7 @@ class Pretraining(Section):
     photos_per_class: Annotated[int, pydantic.Field(ge=2, le=10_000)]
     size: Annotated[int, pydantic.Field(ge=32, le=512)]  # pixels
     batch_size: Annotated[int, pydantic.Field(ge=1, le=1024)]
-    learning_rate: Annotated[float, pydantic.Field(gt=0, le=1)]  # of Adam, falling to zero along a cosine
+    learning_rate: Annotated[float, pydantic.Field(gt=0, le=1)]  # of Adam, its highest: a short rise, then a cosine to zero
     epochs: Annotated[int, pydantic.Field(ge=1, le=1000)]
 
 
@@ -116,24 +122,45 @@ def _load(model, path, architecture):
 
 def _pretrain_on_sample(backbone):
     settings = backbone.pretraining
-    photos = sample.pretraining_photos(backbone.seed, settings.photos_per_class, settings.size)
-    images, names = [], []
-    for photo in track(photos, "draw", settings.photos_per_class * len(sample.PRETRAINING), "pictures"):
-        images.append(np.asarray(PIL.Image.open(io.BytesIO(photo.content))))
-        names.append(photo.label)
-    classes, labels = np.unique(names, return_inverse=True)
+    images, labels = _draw_pictures(backbone.seed, settings)
     model = backbones.build(backbone.architecture, backbone.width, settings.size)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
     pixels = keras.Input((settings.size, settings.size, 3))
     features = model(backbones.Preprocessing(backbone.architecture)(pixels))
-    logits = keras.layers.Dense(len(classes))(keras.layers.GlobalAveragePooling2D()(features))
+    logits = keras.layers.Dense(len(sample.PRETRAINING))(keras.layers.GlobalAveragePooling2D()(features))
     classifier = keras.Model(pixels, logits)
-    batches = tf.data.Dataset.from_tensor_slices((np.stack(images), labels))
+    batches = tf.data.Dataset.from_tensor_slices((images, labels))
     batches = batches.shuffle(len(labels), seed=backbone.seed).batch(settings.batch_size).prefetch(2)
     steps = settings.epochs * len(batches)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - steps // WARM_UP, warmup_target=settings.learning_rate, warmup_steps=steps // WARM_UP
+    )
     classifier.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)),
+        optimizer=keras.optimizers.Adam(rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     classifier.fit(batches, epochs=settings.epochs, verbose=1 if sys.stdout.isatty() else 2)
     return model
+
+
+def _draw_pictures(seed, settings):
+    """Return the pictures (n, size, size, 3) uint8 of the second domain and their labels (n,) int, drawn on two cores.
+
+    The order does not depend on which process draws what.
+    """
+    classes, count = list(sample.PRETRAINING), settings.photos_per_class
+    tasks = [(seed, name, index, settings.size) for name in classes for index in range(count)]
+    # A fork of a process that has loaded TensorFlow may hang, so the workers start afresh.
+    context = multiprocessing.get_context("forkserver")
+    with concurrent.futures.ProcessPoolExecutor(DRAWING_PROCESSES, mp_context=context) as pool:
+        drawn = pool.map(_draw_picture, *zip(*tasks, strict=True), chunksize=64)
+        images = np.stack(list(track(drawn, "draw", len(tasks), "pictures")))
+    return images, np.repeat(np.arange(len(classes)), count)
+
+
+def _draw_picture(seed, name, index, size):
+    content = sample.draw(seed, "pretraining", name, index, size)
+    return np.asarray(PIL.Image.open(io.BytesIO(content)))

@@ -199,8 +199,8 @@ def draw(seed, domain, name, index, size):
     side = size * SUPERSAMPLING
     species = DOMAINS[domain][name]
     canvas = _background(rng, side)
-    radius = side * rng.uniform(0.26, 0.48)
-    x, y = (side * rng.uniform(0.34, 0.66) for _ in range(2))
+    radius = side * rng.uniform(0.31, 0.48)
+    x, y = (side * rng.uniform(0.39, 0.61) for _ in range(2))
     colour = rng.choice(species.colours)
     others = rng.choice((0, 0, 0, 1, 1, 2))  # of its kind, further away
     for _ in range(others):
