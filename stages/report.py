@@ -1,7 +1,7 @@
 """report: the table of all runs, learning curves, confusion matrices and what the runs cost."""
 
 from thaw.params import load, run
-from thaw.reporting import write_report
+from thaw.reporting.publication import write_report
 
 
 def main():

@@ -141,3 +141,8 @@ def test_a_stage_stops_at_a_fault_anywhere_before_any_work(tmp_path, document):
     assert run.returncode == 1
     assert "must be 1 to 16 for resnet50 (got 20)" in run.stderr and "Traceback" not in run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_mapping_used_twice_is_written_twice():
+    shared = {"name": "adam"}
+    assert write_yaml({"b": shared, "a": shared}) == "b:\n  name: adam\na:\n  name: adam\n"

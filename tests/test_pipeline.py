@@ -172,7 +172,7 @@ def test_a_clone_without_a_cache_shows_and_compares_metrics(project, tmp_path):
 def test_dvc_draws_the_curves_and_confusions(project):
     dvc(project, "plots", "show", "--out", "page")
     page = (project / "page" / "index.html").read_text()
-    assert "validation accuracy by epoch" in page and "confusions" in page and "tiny-blocks-1" in page
+    assert "accuracy by run" in page and "plots_history_tiny-blocks-1_csv" in page and "plots_predictions_tiny_csv" in page
 
 
 def test_a_fault_in_params_stops_before_anything_runs(project):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from thaw import reporting
+from thaw.reporting import publication, tables
 from thaw.params import InputError
 from thaw.reporting import pages, results
 
@@ -71,9 +71,13 @@ def write_run(folder, name, outcome, test=True, epochs=3):
             rows[f"{part}_{column}"] = [0.5 + 0.01 * value] * epochs
     tables = {
         "history": pd.DataFrame(rows),
-        "confusion": pd.DataFrame(
-            [("NA", "NA", 9), ("NA", "rose", 1), ("rose", "NA", 2), ("rose", "rose", 8)],
-            columns=["actual", "predicted", "photos"],
+        "predictions": pd.DataFrame(
+            [("validation", "rose", "NA")] * 5
+            + [("test", "rose", "rose")] * 8
+            + [("test", "NA", "NA")] * 9
+            + [("test", "NA", "rose")]
+            + [("test", "rose", "NA")] * 2,
+            columns=["part", "actual", "predicted"],
         ),
         "classes": pd.DataFrame(
             [(label, 0.9, 0.8, 0.85, 50, part) for part in ("train", "validation", "test") for label in ("NA", "rose")],
@@ -124,7 +128,7 @@ def undrawn(monkeypatch):
 
 
 def read_page(folder, params, name="report.md"):
-    reporting.write_report(params, folder)
+    publication.write_report(params, folder)
     return (folder / "report" / name).read_text()
 
 
@@ -174,7 +178,7 @@ def test_a_run_with_a_head_of_its_own_has_one_phase(params):
 
 
 def test_the_best_run_is_chosen_on_validation_and_of_equals_the_one_that_trains_less(params, folder, undrawn):
-    reporting.write_report(params, folder)
+    publication.write_report(params, folder)
     # wide-layers-3 is better on test, and trains more.
     assert json.loads((folder / "metrics/summary.json").read_text()) == {
         "summary": {
@@ -195,7 +199,7 @@ def test_a_row_of_the_table_holds_what_the_metrics_say(params, folder, undrawn):
 
 
 def test_files_of_a_removed_run_leave_no_row_and_no_figure(params, folder):
-    reporting.write_report(params, folder)
+    publication.write_report(params, folder)
     del params.finetune["wide-layers-3"]
     page = read_page(folder, params)
     assert "wide-layers-3" not in page
@@ -214,7 +218,7 @@ def test_the_same_results_give_the_same_bytes(params, folder):
     del params.finetune["wide-layers-3"], params.finetune["wide-blocks-2"]
 
     def read_all():
-        reporting.write_report(params, folder)
+        publication.write_report(params, folder)
         files = [*(folder / "report/figures").iterdir(), folder / "report/report.md", folder / "metrics/summary.json"]
         return {path.name: path.read_bytes() for path in files}
 
@@ -283,7 +287,7 @@ def test_marked_figures_carry_the_footnote(params, folder, monkeypatch):
     drawn = {}
     monkeypatch.setattr("thaw.reporting.publication.save", lambda figure, path: drawn.update({path.name: figure}))
     monkeypatch.setattr("thaw.publishing._sync", lambda path: None)
-    reporting.write_report(params, folder)
+    publication.write_report(params, folder)
     noted = {name: "stand-in" in (figure.get_supxlabel() or "") for name, figure in drawn.items()}
     assert {name for name in noted if not noted[name]} == {"curves-baseline_cnn.svg", "confusion-baseline_cnn.svg"}
 
@@ -331,7 +335,7 @@ def test_without_a_test_part_the_report_speaks_of_validation(params, folder, und
 
 def test_without_a_test_part_the_terminal_table_has_no_test_column(params, folder):
     write_without_test(folder)
-    table = reporting.render_table(params, folder)
+    table = tables.render_table(params, folder)
     assert table.splitlines()[0].split("  ")[-1].strip() == "95 % interval"
     assert " test " not in table.splitlines()[0]
     assert "no test part" in table
@@ -340,14 +344,14 @@ def test_without_a_test_part_the_terminal_table_has_no_test_column(params, folde
 def test_a_run_scored_on_test_beside_one_that_is_not_is_an_error(params, folder):
     write_run(folder, "wide", OUTCOMES["wide"], test=False)
     with pytest.raises(InputError, match=r"metrics/evaluate/wide\.json: must have scores on test"):
-        reporting.write_report(params, folder)
+        publication.write_report(params, folder)
 
 
 @pytest.mark.parametrize(
     "file",
     [
         "metrics/download.json", "metrics/split.json", "metrics/preprocess.json", "metrics/weights/wide.json",
-        "metrics/evaluate/wide-blocks-2.json", "plots/history/wide.csv", "plots/confusion/wide.csv",
+        "metrics/evaluate/wide-blocks-2.json", "plots/history/wide.csv", "plots/predictions/wide.csv",
         "plots/classes/wide-blocks-2.csv",
     ],
 )  # fmt: skip
@@ -355,7 +359,7 @@ def test_a_stage_that_has_not_run_is_named_before_anything_is_written(params, fo
     (folder / file).unlink()
     monkeypatch.chdir(folder)
     with pytest.raises(InputError) as caught:
-        reporting.write_report(params)
+        publication.write_report(params)
     assert str(caught.value) == f"{file}: no such file; ./run dvc repro makes it"
     assert not (folder / "report").exists()
 
@@ -363,13 +367,13 @@ def test_a_stage_that_has_not_run_is_named_before_anything_is_written(params, fo
 def test_a_broken_metrics_file_is_named_with_its_line(params, folder):
     (folder / "metrics/split.json").write_text('{\n<<<<<<< HEAD\n"split": 1}')
     with pytest.raises(InputError, match=r"metrics/split\.json: must be JSON \(line 2: "):
-        reporting.write_report(params, folder)
+        publication.write_report(params, folder)
 
 
 def test_a_metrics_file_of_another_run_is_an_error(params, folder):
     shutil.copy(folder / "metrics/evaluate/wide.json", folder / "metrics/evaluate/wide-blocks-2.json")
     with pytest.raises(InputError, match=r"wide-blocks-2\.json: must have the key wide-blocks-2"):
-        reporting.write_report(params, folder)
+        publication.write_report(params, folder)
 
 
 def test_curves_of_a_fine_tuned_run_go_on_where_the_frozen_run_ended(params, folder):
@@ -390,27 +394,27 @@ def test_a_loss_that_is_not_a_number_is_drawn_around(params, folder):
     history = pd.read_csv(path)
     history["train_loss"], history.loc[1:, "validation_loss"] = float("nan"), float("inf")
     history.to_csv(path, index=False)
-    reporting.write_report(params, folder)
+    publication.write_report(params, folder)
     assert (folder / "report/figures/curves-wide-blocks-2.svg").stat().st_size > 10_000
 
 
 def test_a_confusion_matrix_has_a_row_for_each_actual_class(folder):
-    counts, classes = results.read_confusion("wide", folder)
+    counts, classes = results.read_confusion("wide", "test", folder)
     assert classes == ["NA", "rose"]
     assert counts.tolist() == [[9, 1], [2, 8]]
 
 
 def test_the_terminal_table_is_aligned_and_names_the_best(params, folder):
-    lines = reporting.render_table(params, folder).splitlines()
+    lines = tables.render_table(params, folder).splitlines()
     ends = {len(line) for line in lines[1:6]}  # the last column is aligned right
     assert len(ends) == 1
     assert [line.split()[:2] for line in lines[2:6] if " * " in line] == [["wide-blocks-2¹", "*"]]
 
 
 def test_the_terminal_table_has_times_where_they_were_measured(params, folder):
-    assert "s/epoch" not in reporting.render_table(params, folder)
+    assert "s/epoch" not in tables.render_table(params, folder)
     write_times(folder, "wide", 12.34)
-    lines = reporting.render_table(params, folder).splitlines()
+    lines = tables.render_table(params, folder).splitlines()
     assert [line.split()[-1] for line in lines[2:6]] == ["–", "12.34", "–", "–"]
 
 

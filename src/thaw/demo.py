@@ -5,9 +5,9 @@ import subprocess
 import sys
 import time
 
-from thaw.params import run
+from thaw.params import FILE, load, run
 from thaw.presets import ROOT, make_workspace, read_preset, run_dvc
-from thaw.reporting import render_table
+from thaw.reporting.tables import render_table
 
 WORKSPACE = ROOT / ".thaw" / "demo"
 
@@ -20,7 +20,7 @@ def main():
         run_dvc(WORKSPACE, "repro", env=environment)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
-    print(f"\n{render_table(WORKSPACE)}\n")
+    print(f"\n{render_table(load(WORKSPACE / FILE), WORKSPACE)}\n")
     print(f"The report: {WORKSPACE / 'report' / 'report.md'} ({time.monotonic() - start:.0f} s)")
 
 

@@ -1,4 +1,4 @@
-"""Evaluating one trained run on every part: scores, predictions and confusions."""
+"""Evaluating one trained run on every part: scores and predictions."""
 
 import pathlib
 
@@ -16,8 +16,7 @@ BATCH = 32
 def evaluate(name, compute, folder):
     """Score run `name` on the records at `folder`, once, and write its metrics, tables and timing.
 
-    Predictions and confusions are of validation and test; the part that counts is test, or validation where the split
-    has no test part.
+    Predictions are of validation and test.
     """
     network, description = networks.load(name)
     parts = networks.take_apart_as(network, description)
@@ -33,12 +32,8 @@ def evaluate(name, compute, folder):
         if part != "train":
             predictions.append(_tabulate(part, ids, labels, logits, classes))
     predictions = pd.concat(predictions)
-    counted = predictions[predictions.part == names[-1]]
-    positions = {label: i for i, label in enumerate(classes)}
-    confusions = scoring.count_confusions(counted.actual.map(positions), counted.predicted.map(positions), classes)
     write_table(f"plots/predictions/{name}.csv", predictions)
     write_table(f"plots/classes/{name}.csv", pd.concat(by_class))
-    write_table(f"plots/confusion/{name}.csv", confusions)
     write_json(
         f"metrics/evaluate/{name}.json",
         {

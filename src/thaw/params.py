@@ -60,9 +60,15 @@ def read_yaml(path):
 
 
 def write_yaml(document):
-    """Return `document` as YAML 1.2 text, keys in the order they have."""
-    stream = io.StringIO()
-    ruamel.yaml.YAML(typ="safe", pure=True).dump(document, stream)
+    """Return `document` as YAML 1.2 text, keys in the order they have.
+
+    Without anchors: `dvc exp run -S` would change every mapping that one of them stands for, or none.
+    """
+    yaml, stream = ruamel.yaml.YAML(typ="safe", pure=True), io.StringIO()
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.representer.ignore_aliases = lambda _: True
+    yaml.dump(document, stream)
     return stream.getvalue()
 
 

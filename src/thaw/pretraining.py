@@ -134,15 +134,17 @@ def _pretrain_on_sample(backbone):
     batches = tf.data.Dataset.from_tensor_slices((images, labels))
     batches = batches.shuffle(len(labels), seed=backbone.seed).batch(settings.batch_size).prefetch(2)
     steps = settings.epochs * len(batches)
+    rise = max(1, steps // WARM_UP)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - steps // WARM_UP, warmup_target=settings.learning_rate, warmup_steps=steps // WARM_UP
+        0.0, max(1, steps - rise), warmup_target=settings.learning_rate, warmup_steps=rise
     )
     classifier.compile(
         optimizer=keras.optimizers.Adam(rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    classifier.fit(batches, epochs=settings.epochs, verbose=1 if sys.stdout.isatty() else 2)
+    verbose = 1 if sys.stdout.isatty() else 2
+    classifier.fit(batches, epochs=settings.epochs, shuffle=False, verbose=verbose)  # the batches come shuffled
     return model
 
 

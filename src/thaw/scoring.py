@@ -37,14 +37,6 @@ def score_classes(labels, logits, classes):
     return pd.DataFrame({"class": classes, "precision": precision, "recall": recall, "f1": f1, "photos": photos})
 
 
-def count_confusions(labels, predicted, classes):
-    """Return a DataFrame with a row per pair of classes: actual, predicted, photos (int)."""
-    matrix = sklearn.metrics.confusion_matrix(labels, predicted, labels=range(len(classes)))
-    actual, guessed = np.indices(matrix.shape)
-    names = np.array(classes)
-    return pd.DataFrame({"actual": names[actual.ravel()], "predicted": names[guessed.ravel()], "photos": matrix.ravel()})
-
-
 def find_interval(accuracy, photos, confidence=0.95):
     """Return (low, high) of Wilson's score interval for an accuracy over so many photos."""
     test = scipy.stats.binomtest(round(accuracy * photos), photos)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from thaw import plotting
 from thaw.progress import track
-from thaw.publishing import publish, write_json, write_text
+from thaw.publishing import publish, write_json, write_table, write_text
 from thaw.reporting.pages import write_costs, write_results
 from thaw.reporting.results import (
     find_run_interval,
@@ -27,16 +27,18 @@ def write_report(params, folder="."):
     folder = pathlib.Path(folder)
     results = read_results(params, folder)
     histories = {run.name: read_history(run, folder) for run in results.runs}
-    confusions = {run.name: read_confusion(run.name, folder) for run in results.runs}
+    confusions = {run.name: read_confusion(run.name, results.part, folder) for run in results.runs}
     page = write_results(results, read_classes(rank_runs(results)[0], results.part, folder))
     costs = write_costs(results, folder)
+    accuracies = tabulate_accuracies(results)
     with publish(folder / "report/figures") as scratch:
         scratch.mkdir()
-        figures = _draw(results, histories, confusions)
+        figures = _draw(results, accuracies, histories, confusions)
         for name, figure in track(figures, "report", 1 + 2 * len(results.runs), "figures"):
             save(figure, scratch / f"{name}.svg")
     write_text(folder / "report/report.md", page)
     write_text(folder / "report/cost.md", costs)
+    write_table(folder / "plots/accuracy.csv", accuracies[["run", "part", "accuracy", "low", "high"]])
     write_json(folder / "metrics/summary.json", summarize_ranking(results))
 
 
@@ -56,16 +58,20 @@ def save(figure, path):
         figure.savefig(path, metadata={"Date": None})
 
 
-def _draw(results, histories, confusions):
-    """Yield (name, Figure) of every figure of the report."""
+def tabulate_accuracies(results):
+    """Return a row per run: its accuracy on the part that counts, with the interval, and how to draw it."""
     rows = []
     for run in results.runs:
         low, high = find_run_interval(results.scores[run.name], results.part)
         accuracy, mark = results.scores[run.name][results.part]["accuracy"], results.marks[run.name]
-        rows.append((run.name, mark, run.thaws, run.kind, run.backbone or "", accuracy, low, high))
-    columns = ["run", "mark", "thaws", "kind", "group", "accuracy", "low", "high"]
-    table = pd.DataFrame(rows, columns=columns)
-    yield "overview", plotting.draw_overview(table, results.part, rank_runs(results)[0], results.notes)
+        group = run.backbone or ""
+        rows.append((run.name, mark, run.thaws, run.kind, group, results.part, accuracy, round(low, 6), round(high, 6)))
+    return pd.DataFrame(rows, columns=["run", "mark", "thaws", "kind", "group", "part", "accuracy", "low", "high"])
+
+
+def _draw(results, accuracies, histories, confusions):
+    """Yield (name, Figure) of every figure of the report."""
+    yield "overview", plotting.draw_overview(accuracies, results.part, rank_runs(results)[0], results.notes)
     for run in results.runs:
         mark = results.marks[run.name]
         notes = [note for note in results.notes if mark and note.startswith(f"{mark} ")]

@@ -6,6 +6,7 @@ import urllib.parse
 from typing import NamedTuple
 
 import pandas as pd
+import sklearn.metrics
 
 from thaw.params import InputError
 from thaw.publishing import read_json
@@ -169,13 +170,13 @@ def read_history(run, folder="."):
     return history, len(tables[0]) if run.start else None
 
 
-def read_confusion(name, folder="."):
-    """Return (counts (classes, classes) int, classes): actual by row, predicted by column, in the order of the file."""
+def read_confusion(name, part, folder="."):
+    """Return (counts (classes, classes) int, classes) of `part`: actual by row, predicted by column, both by name."""
     text = {"actual": str, "predicted": str}
-    table = read_plot(pathlib.Path(folder) / f"plots/confusion/{name}.csv", dtype=text)
-    classes = list(dict.fromkeys(table["actual"]))
-    counts = table.pivot(index="actual", columns="predicted", values="photos")
-    return counts.loc[classes, classes].to_numpy(), classes
+    table = read_plot(pathlib.Path(folder) / f"plots/predictions/{name}.csv", dtype=text)
+    table = table[table["part"] == part]
+    classes = sorted({*table["actual"], *table["predicted"]})
+    return sklearn.metrics.confusion_matrix(table["actual"], table["predicted"], labels=classes), classes
 
 
 def read_classes(name, part, folder="."):

@@ -1,0 +1,153 @@
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from thaw import backbones, compute, pretraining
+from thaw.params import InputError, validate
+from thaw.pretraining import Backbone, pretrain, save_pretrained
+from thaw.publishing import digest_of, read_json
+
+ARCHITECTURE, WIDTH = "MobileNet", 0.125
+SHORT = {"photos_per_class": 2, "size": 32, "batch_size": 16, "learning_rate": 1e-2, "epochs": 1}
+
+
+def describe(**entries):
+    return Backbone.model_validate({"architecture": ARCHITECTURE, "width": WIDTH, **entries})
+
+
+def start(backbone, threads):
+    """Return what the stage `weights` starts with: (model, document) after its seeds are set."""
+    compute.configure(threads, backbone.seed or 0)
+    return pretrain("small", backbone)
+
+
+def write_published_format(model, path):
+    """Write weights in the older HDF5 layout, that of the files which keras.applications publishes."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            weights = [*layer.trainable_weights, *layer.non_trainable_weights]
+            names = [f"{layer.name}/{weight.name}" for weight in weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, weight in zip(names, weights, strict=True):
+                group[name] = weight.numpy()
+
+
+def weights_of(model):
+    return np.concatenate([weight.numpy().ravel() for weight in model.weights])
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A backbone after one epoch on the drawn sample."""
+    threads = compute.Compute(threads=2, onednn_isa="AVX2")
+    return start(describe(weights="sample", seed=4, pretraining=SHORT), threads)
+
+
+def test_pretraining_on_the_sample_moves_the_weights_from_their_random_start(trained, threads):
+    random, _ = start(describe(weights="random", seed=4), threads)
+    kernels = [(one, other) for one, other in zip(trained[0].weights, random.weights) if "kernel" in one.path]
+    assert all(np.abs(one.numpy() - other.numpy()).max() > 1e-4 for one, other in kernels)
+
+
+def test_pretraining_moves_the_batch_norm_statistics(trained):
+    means = np.concatenate([weight.numpy() for weight in trained[0].weights if "moving_mean" in weight.path])
+    assert (means != 0).mean() > 0.9
+
+
+def test_pretraining_again_from_the_same_seed_gives_the_same_weights(trained, threads):
+    again, _ = start(describe(weights="sample", seed=4, pretraining=SHORT), threads)
+    assert np.array_equal(weights_of(again), weights_of(trained[0]))
+
+
+def test_the_pictures_of_pretraining_are_those_that_the_sample_draws_one_by_one():
+    settings = pretraining.Pretraining.model_validate(SHORT)
+    images, labels = pretraining._draw_pictures(4, settings)
+    photos = list(pretraining.sample.pretraining_photos(4, 2, 32))
+    classes = list(dict.fromkeys(photo.label for photo in photos))
+    assert [classes[label] for label in labels] == [photo.label for photo in photos]
+    for image, photo in zip(images, photos, strict=True):
+        decoded = keras.ops.convert_to_numpy(pretraining.tf.io.decode_jpeg(photo.content))
+        assert np.abs(image.astype(int) - decoded).mean() < 3  # two JPEG decoders differ a little
+
+
+def test_random_weights_follow_the_seed(threads):
+    one, same, other = (weights_of(start(describe(weights="random", seed=s), threads)[0]) for s in (4, 4, 5))
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_a_path_loads_the_weights_in_the_file(trained, threads, tmp_path):
+    trained[0].save_weights(tmp_path / "mine.weights.h5")
+    model, _ = start(describe(weights=str(tmp_path / "mine.weights.h5")), threads)
+    assert np.array_equal(weights_of(model), weights_of(trained[0]))
+
+
+def test_the_document_names_the_file_and_its_digest(trained, threads, tmp_path):
+    file = tmp_path / "mine.weights.h5"
+    trained[0].save_weights(file)
+    _, document = start(describe(weights=str(file)), threads)
+    assert (document["file"], document["file_sha256"]) == (file.name, digest_of(file))
+
+
+def test_weights_made_here_and_from_a_path_are_not_official(trained, threads, tmp_path):
+    trained[0].save_weights(tmp_path / "mine.weights.h5")
+    entries = [{"weights": "random", "seed": 1}, {"weights": str(tmp_path / "mine.weights.h5")}]
+    documents = [trained[1], *(start(describe(**entry), threads)[1] for entry in entries)]
+    assert [document["official"] for document in documents] == [False, False, False]
+
+
+def test_a_missing_file_is_one_line_that_names_the_key(threads):
+    with pytest.raises(InputError) as caught:
+        pretrain("small", describe(weights="nowhere/mine.h5"))
+    assert str(caught.value) == "params.yaml: backbones.small.weights: no such file (got 'nowhere/mine.h5')"
+
+
+@pytest.mark.parametrize("content", ["another width", "no HDF5"])
+def test_a_file_that_does_not_fit_is_one_line_that_names_it(tmp_path, content):
+    file = tmp_path / "mine.weights.h5"
+    if content == "no HDF5":
+        file.write_bytes(b"no weights at all")
+    else:
+        backbones.build(ARCHITECTURE, 0.25, 32).save_weights(file)
+    with pytest.raises(InputError) as caught:
+        pretrain("small", describe(weights=str(file)))
+    assert str(caught.value).startswith(f"{file}: must hold the weights of {ARCHITECTURE}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("architecture", ["MobileNet", "MobileNetV3SmallMinimalistic"])
+def test_a_stand_in_of_a_mirror_is_loaded_and_not_official(monkeypatch, tmp_path, architecture):
+    model = backbones.build(architecture, 1, 72)
+    file = tmp_path / "weights" / backbones.ARCHITECTURES[architecture].file.split("/")[-1]
+    file.parent.mkdir()
+    write_published_format(model, file)
+    monkeypatch.setenv("THAW_MIRROR", str(tmp_path))
+    loaded, document = pretrain("full", Backbone(architecture=architecture, width=1.0, weights="imagenet"))
+    assert document["official"] is False
+    assert np.array_equal(weights_of(loaded), weights_of(model))
+
+
+def test_what_is_saved_can_be_loaded_and_tells_its_source(trained, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    save_pretrained(*trained)
+    model = backbones.build(ARCHITECTURE, WIDTH, 64)
+    model.load_weights("models/pretrained/small.weights.h5")
+    assert np.array_equal(weights_of(model), weights_of(trained[0]))
+    assert read_json("models/pretrained/small.json") == {"backbone": trained[1]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "fault"),
+    [
+        ({"weights": "sample", "seed": 1}, "pretraining must be given with weights sample"),
+        ({"weights": "random"}, "seed must be given with weights sample and random"),
+        ({"weights": "random", "seed": 1, "pretraining": SHORT}, "pretraining must be given with weights sample"),
+        ({"weights": "imagenet"}, "width must be 1.0 with weights imagenet"),
+        ({"weights": "vgg"}, "must be imagenet, sample, random or the path of a .h5 file"),
+    ],
+)
+def test_settings_that_do_not_belong_together_are_a_fault(entries, fault):
+    _, faults = validate(Backbone, {"architecture": ARCHITECTURE, "width": WIDTH, **entries}, "place")
+    assert len(faults) == 1 and fault in faults[0]
