@@ -65,21 +65,21 @@ def test_the_projects_own_file_has_no_fault(document):
         ("frozen.mobilenet.backbone", "vgg", "params.yaml: frozen.mobilenet.backbone: must be one of mobilenet, "
          "mobilenetv2, resnet50 (got 'vgg')"),
         ("frozen.mobilenet.head.dense", [0], "params.yaml: frozen.mobilenet.head.dense.0: must be at least 1 (got 0)"),
-        ("finetune.resnet50-blocks-2.unfreeze", {"blocks": 20}, "params.yaml: finetune.resnet50-blocks-2.unfreeze."
+        ("finetune.resnet50-layers-10.unfreeze", {"blocks": 20}, "params.yaml: finetune.resnet50-layers-10.unfreeze."
          "blocks: must be 1 to 16 for resnet50 (got 20)"),
-        ("finetune.resnet50-blocks-2.unfreeze", {"layers": 176}, "params.yaml: finetune.resnet50-blocks-2.unfreeze."
+        ("finetune.resnet50-layers-10.unfreeze", {"layers": 176}, "params.yaml: finetune.resnet50-layers-10.unfreeze."
          "layers: must be 1 to 175 for resnet50 (got 176)"),
-        ("finetune.resnet50-blocks-2.unfreeze", {"stages": ["conv6"]}, "params.yaml: finetune.resnet50-blocks-2."
+        ("finetune.resnet50-layers-10.unfreeze", {"stages": ["conv6"]}, "params.yaml: finetune.resnet50-layers-10."
          "unfreeze.stages: must be of conv2, conv3, conv4, conv5 for resnet50 (got 'conv6')"),
-        ("finetune.resnet50-blocks-2.unfreeze", {}, "params.yaml: finetune.resnet50-blocks-2.unfreeze: must have at "
+        ("finetune.resnet50-layers-10.unfreeze", {}, "params.yaml: finetune.resnet50-layers-10.unfreeze: must have at "
          "least one of layers, from_layer, blocks, stages, all (got a mapping)"),
-        ("finetune.resnet50-blocks-2.from", "resnet", "params.yaml: finetune.resnet50-blocks-2.from: must be one of "
+        ("finetune.resnet50-layers-10.from", "resnet", "params.yaml: finetune.resnet50-layers-10.from: must be one of "
          "mobilenet, mobilenetv2, resnet50, pretrained/mobilenet, pretrained/mobilenetv2, pretrained/resnet50 "
          "(got 'resnet')"),
-        ("finetune.resnet50-blocks-2.from", "pretrained/resnet50", "params.yaml: finetune.resnet50-blocks-2.head: must "
+        ("finetune.resnet50-layers-10.from", "pretrained/resnet50", "params.yaml: finetune.resnet50-layers-10.head: must "
          "be given with from: pretrained/resnet50"),
-        ("finetune.resnet50-blocks-2.head", {"dense": [], "dropout": 0.0, "batch_norm": False}, "params.yaml: finetune."
-         "resnet50-blocks-2.head: must be left out, the head is that of resnet50"),
+        ("finetune.resnet50-layers-10.head", {"dense": [], "dropout": 0.0, "batch_norm": False}, "params.yaml: finetune."
+         "resnet50-layers-10.head: must be left out, the head is that of resnet50"),
         ("backbones.resnet50.weights", "image-net", "params.yaml: backbones.resnet50.weights: must be imagenet, sample, "
          "random or the path of a .h5 file (got 'image-net')"),
         ("backbones.resnet50.width", 0.5, "params.yaml: backbones.resnet50: width must be 1.0 with weights imagenet "
@@ -106,7 +106,7 @@ def test_all_faults_of_a_file_are_told_at_once(document):
 
 def test_a_fault_in_one_run_does_not_hide_those_of_another(document):
     set_key(document, "finetune.mobilenet-blocks-4.epochs", "many")
-    set_key(document, "finetune.resnet50-blocks-2.unfreeze", {"blocks": 17})
+    set_key(document, "finetune.resnet50-layers-10.unfreeze", {"blocks": 17})
     assert any("must be 1 to 16" in fault for fault in find_faults(document))
 
 
@@ -129,7 +129,7 @@ def test_a_file_is_written_as_it_is_read(document):
 
 
 def test_a_stage_stops_at_a_fault_anywhere_before_any_work(tmp_path, document):
-    set_key(document, "finetune.resnet50-blocks-2.unfreeze", {"blocks": 20})
+    set_key(document, "finetune.resnet50-layers-10.unfreeze", {"blocks": 20})
     (tmp_path / "params.yaml").write_text(write_yaml(document))
     run = subprocess.run(
         [sys.executable, ROOT / "stages" / "download.py"],

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from thaw.reporting import publication, tables
 from thaw.params import InputError
-from thaw.reporting import pages, results
+from thaw.reporting import pages, publication, results, tables
 
 # run -> (trainable parameters, right answers on validation and on test, of 200 and 100 photos)
 OUTCOMES = {

@@ -200,17 +200,7 @@ def _train(name, network, description, run, params, folder):
         network.save(path)
     write_json(f"models/{name}.json", description)
     write_table(f"plots/history/{name}.csv", history)
-    last = history.iloc[-1].to_dict()
-    write_json(
-        f"metrics/train/{name}.json",
-        {
-            name: {
-                "epochs": run.epochs,
-                "cut": parts.cut,
-                "final": {key: value for key, value in last.items() if key != "epoch"},
-            }
-        },
-    )
+    write_json(f"metrics/train/{name}.json", {name: {"epochs": run.epochs, "cut": parts.cut}})
     # Times stand apart from results: they differ from run to run, and no stage depends on them.
     write_json(
         f"metrics/timing/train/{name}.json",
