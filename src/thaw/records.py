@@ -155,7 +155,9 @@ def _encode(row, pixels):
 
 
 def _read_serialized(folder, part):
-    return tf.data.TFRecordDataset([str(path) for path in sorted(pathlib.Path(folder).glob(f"{part}-*.tfrecord"))])
+    files = [str(path) for path in sorted(pathlib.Path(folder).glob(f"{part}-*.tfrecord"))]
+    count = read_index(folder)["counts"][part]
+    return tf.data.TFRecordDataset(files).apply(tf.data.experimental.assert_cardinality(count))
 
 
 def _decode(record, size):

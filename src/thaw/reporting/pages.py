@@ -6,6 +6,7 @@ import pathlib
 import platform
 import subprocess
 
+from thaw.parts import PARTS
 from thaw.reporting.results import find_run_interval, rank_runs, read_metrics
 from thaw.reporting.tables import (
     NO_TEST,
@@ -16,8 +17,6 @@ from thaw.reporting.tables import (
     read_timing,
     to_markdown,
 )
-
-PARTS = ("train", "validation", "test")
 
 
 def write_results(results, by_class):
