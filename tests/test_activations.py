@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import SIZE
 
-from thaw import activations, networks, records, unfreezing
+from thaw import activations, backbones, networks, records, unfreezing
 from thaw.params import InputError
 from thaw.unfreezing import Unfreeze
 
@@ -19,7 +19,7 @@ def take_apart(network, **ask):
 
 
 def open_train(parts, threads):
-    return activations.open_part(parts, DESCRIPTION, "data/records", "train", threads)
+    return activations.open_parts(parts, DESCRIPTION, "data/records", ["train"], threads)[0]
 
 
 @pytest.fixture
@@ -57,6 +57,31 @@ def test_other_weights_before_the_cut_make_another_entry(project, small_network,
     kernel = small_network.backbone.get_layer("conv1").weights[0]
     kernel.assign(kernel + 1)
     assert (open_train(take_apart(small_network), threads).inputs != first).any()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda monkeypatch: monkeypatch.setitem(DESCRIPTION, "size", SIZE + 1),
+        lambda monkeypatch: monkeypatch.setattr(activations, "FILL_BATCH", 7),
+        lambda monkeypatch: monkeypatch.setattr(activations.tf, "__version__", "0"),
+        lambda monkeypatch: monkeypatch.setattr(records, "read_index", lambda _: {"digest": "another"}),
+        # An edit of the preprocessing: nothing else that the key holds changes with it.
+        lambda monkeypatch: monkeypatch.setattr(backbones.Preprocessing, "call", lambda self, pixels: pixels / 255),
+    ],
+)
+def test_what_the_values_depend_on_makes_another_entry(change, project, small_network, threads, monkeypatch):
+    parts = take_apart(small_network, blocks=2)
+    first = activations.find_entry(parts, DESCRIPTION, "data/records", threads)
+    assert activations.find_entry(parts, DESCRIPTION, "data/records", threads) == first
+    change(monkeypatch)
+    assert activations.find_entry(parts, DESCRIPTION, "data/records", threads) != first
+
+
+def test_other_threads_make_another_entry(project, small_network, threads):
+    parts, other = take_apart(small_network), threads.model_copy(update={"threads": 3})
+    first = activations.find_entry(parts, DESCRIPTION, "data/records", threads)
+    assert activations.find_entry(parts, DESCRIPTION, "data/records", other) != first
 
 
 def test_batches_come_in_an_order_that_follows_from_the_seed(project, small_network, threads):

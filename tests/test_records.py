@@ -50,6 +50,23 @@ def test_a_photo_is_turned_upright(tmp_path):
     assert first.numpy()[-5:].mean() > 250 > 5 > first.numpy()[:5].mean()
 
 
+def test_a_photo_of_16_bits_keeps_its_levels(tmp_path):
+    rows, metrics = write_one(tmp_path, PIL.Image.fromarray(np.full((50, 50), 0x8000, np.uint16)))
+    first, _, _ = next(iter(records.read_part(tmp_path / "records", rows.part[0])))
+    assert (first.numpy() == 0x80).all()
+    assert metrics["converted"][0]["reason"].startswith("converted from I")
+
+
+def test_a_photo_with_damaged_metadata_does_not_stop_the_others(tmp_path):
+    rows = write_photos(tmp_path / "photos", 24, 3)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\x01\x1a\0\x05\xff\xff\xff\xff\0\0"
+    target = tmp_path / "photos" / rows["class"][0] / "odd.jpg"
+    PIL.Image.new("RGB", (50, 50)).save(target, exif=exif)
+    rows.loc[0, "file"] = f"{rows['class'][0]}/odd.jpg"
+    metrics = records.write_records(rows, tmp_path / "photos", IMAGE, tmp_path / "records")["preprocess"]
+    assert sum(metrics["photos"].values()) + len(metrics["set_aside"]) == 24
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
 def test_a_photo_of_another_mode_is_converted_and_listed(mode, tmp_path):
     rows, metrics = write_one(tmp_path, PIL.Image.new(mode, (50, 50)))

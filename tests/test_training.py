@@ -8,7 +8,7 @@ import pytest
 import sklearn.metrics
 from small import SIZE, WIDTH, scatter, write_photos
 
-from thaw import backbones, evaluation, networks, pretraining, records, training
+from thaw import backbones, evaluation, networks, pretraining, records, training, unfreezing
 from thaw.publishing import read_json
 from thaw.schema import Params
 
@@ -29,6 +29,14 @@ def pretrain(name="small", architecture="MobileNet"):
     model = backbones.build(architecture, WIDTH, SIZE)
     scatter(model)
     pretraining.save_pretrained(model, {"name": name, "architecture": architecture, "width": WIDTH, "weights": "random"})
+
+
+def test_a_layer_that_the_tail_does_not_hold_stops_the_run(project, params, monkeypatch):
+    pretrain()
+    train_frozen(params)
+    monkeypatch.setattr(unfreezing, "find_cut", lambda model, _: model.operations[-1])
+    with pytest.raises(RuntimeError, match="tail behind pooling"):
+        finetune(params)
 
 
 def train_frozen(params, **changes):

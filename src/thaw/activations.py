@@ -63,26 +63,46 @@ class Pixels(NamedTuple):
         return records.read_batches(self.folder, self.part, batch_size, order)
 
 
-def open_part(parts, description, folder, part, compute):
-    """Return the source of a part's batches for the tail of `parts` (networks.Parts), a run's as described.
+def open_parts(parts, description, folder, names, compute):
+    """Return for each name in `names` (train, validation, test) the source of that part's batches for a run's tail.
 
-    Computes and stores what is not in the store. Raises InputError where the disk has no room.
+    `parts` is the run's network taken apart (networks.Parts), `description` the document beside its weights. Computes
+    and stores what is not in the store. Raises InputError where the disk has no room.
     """
     if parts.prefix is None:
-        return Pixels(folder, part)
-    labels, _ = records.read_labels(folder, part)
+        return [Pixels(folder, name) for name in names]
+    entry = find_entry(parts, description, folder, compute)
+    return [_open(entry / f"{name}.npy", parts, folder, name) for name in names]
+
+
+def find_entry(parts, description, folder, compute):
+    """Return the folder of the store that holds, or will, the activations of the prefix on the records at `folder`."""
     key = {
         "architecture": description["backbone"]["architecture"],
         "size": description["size"],
         "cut": parts.cut,
         "weights": digest_weights(parts.prefix),
         "records": records.read_index(folder)["digest"],
+        # What the prefix makes of noise tells apart what else could change its values: an edit of the preprocessing or
+        # of how the network is built, another version of a library.
+        "noise": _digest_noise(parts.prefix),
         # The last bits of the values depend on these.
         "compute": compute.model_dump(),
+        "batch": FILL_BATCH,
         "versions": [tf.__version__, keras.__version__],
     }
     entry = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-    path = pathlib.Path(os.environ.get("THAW_STORE") or ".thaw/activations") / entry / f"{part}.npy"
+    return pathlib.Path(os.environ.get("THAW_STORE") or ".thaw/activations") / entry
+
+
+def _digest_noise(prefix):
+    """Return the sha256 of the activations of one fixed image of noise, in hex."""
+    image = np.random.default_rng(0).uniform(0, 255, (1, *prefix.input_shape[1:])).astype(np.float32)
+    return hashlib.sha256(prefix(image, training=False).numpy().tobytes()).hexdigest()
+
+
+def _open(path, parts, folder, part):
+    labels, _ = records.read_labels(folder, part)
     shape = (len(labels), *parts.prefix.output_shape[1:])
     if not path.exists():
         _fill(path, shape, parts, folder, part)

@@ -17,6 +17,7 @@ class Architecture(NamedTuple):
     builder: Callable[..., keras.Model]
     options: dict[str, Any]
     preprocess: Callable  # pixels (..., 3) float32 in [0, 255] -> what the network was trained on
+    smallest: int  # pixels, a side: what the builder takes at least
     layers: int  # Keras layers, those without weights included, as the published reports count
     inside: str  # matches the names of operations in the residual or separable blocks, and none before them
     ends: str  # matches the name of the last operation of each block
@@ -31,6 +32,7 @@ class Architecture(NamedTuple):
 
 _applications = keras.applications
 _V3 = {
+    "smallest": 32,
     "preprocess": _applications.mobilenet_v3.preprocess_input,  # hands through: the network rescales by itself
     "inside": r"expanded_conv",
     "ends": r"expanded_conv(_\d+)?_(project_bn|add)",
@@ -43,6 +45,7 @@ ARCHITECTURES = {
         builder=_applications.ResNet50,
         options={},
         preprocess=_applications.resnet50.preprocess_input,
+        smallest=32,
         layers=175,
         inside=r"conv[2-5]_block",
         ends=r"conv[2-5]_block\d+_out",
@@ -54,6 +57,7 @@ ARCHITECTURES = {
         builder=_applications.MobileNet,
         options={},
         preprocess=_applications.mobilenet.preprocess_input,
+        smallest=32,
         layers=86,
         inside=r"conv_(pad|dw|pw)_",
         ends=r"conv_pw_\d+_relu",
@@ -65,6 +69,7 @@ ARCHITECTURES = {
         builder=_applications.MobileNetV2,
         options={},
         preprocess=_applications.mobilenet_v2.preprocess_input,
+        smallest=32,
         layers=154,
         inside=r"(expanded_conv|block_\d+)_",
         ends=r"(expanded_conv|block_\d+)_(project_BN|add)",
@@ -112,6 +117,7 @@ ARCHITECTURES = {
         builder=_applications.Xception,
         options={},
         preprocess=_applications.xception.preprocess_input,
+        smallest=71,
         layers=132,
         inside=r"block1_",
         ends=r"block1_conv2_act|add(_\d+)?|block14_sepconv2_act",

@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.special
 
 from thaw import activations, latency, networks, records, scoring
-from thaw.parts import PARTS
+from thaw.names import PARTS
 from thaw.publishing import write_json, write_table
 
 BATCH = 32
@@ -23,8 +23,7 @@ def evaluate(name, compute, folder):
     index = records.read_index(folder)
     names = [part for part in PARTS if index["counts"][part]]
     classes, scores, by_class, predictions = index["classes"], {}, [], []
-    for part in names:
-        source = activations.open_part(parts, description, folder, part, compute)
+    for part, source in zip(names, activations.open_parts(parts, description, folder, names, compute), strict=True):
         labels, ids = records.read_labels(folder, part)
         logits = parts.tail.predict(source.read_batches(BATCH), verbose=0)
         scores[part] = {key: round(value, 6) for key, value in scoring.score(labels, logits).items()}

@@ -23,7 +23,7 @@ class Head(Section):
     batch_norm: bool  # between each hidden layer and its ReLU
 
 
-class Convolutions(Section):
+class BaselineNetwork(Section):
     """The baseline CNN: for each entry of `filters` a 3x3 valid convolution, ReLU and 2x2 max pooling, then dense."""
 
     filters: Annotated[list[Width], pydantic.Field(min_length=1)]
@@ -81,15 +81,23 @@ def build_classifier(architecture, width, size, head, classes):
     return Network(keras.Model(pixels, top(features)), preprocessing, backbone, top)
 
 
-def build_baseline(convolutions, size, classes):
-    """Return the baseline CNN as a Network: `convolutions` is a Convolutions; pixels are scaled to [0, 1]."""
+def find_smallest_size(settings):
+    """Return the least size of image, in pixels a side, that leaves the baseline CNN's last pooling one pixel."""
+    size = 1
+    for _ in settings.filters:
+        size = 2 * size + 2  # 2x2 pooling halves, the 3x3 valid convolution takes two
+    return size
+
+
+def build_baseline(settings, size, classes):
+    """Return the baseline CNN as a Network: `settings` is a BaselineNetwork; pixels are scaled to [0, 1]."""
     layers = [keras.Input((size, size, 3), name="pixels"), keras.layers.Rescaling(1 / 255)]
-    for filters in convolutions.filters:
+    for filters in settings.filters:
         layers += [keras.layers.Conv2D(filters, 3, activation="relu"), keras.layers.MaxPooling2D()]
     layers += [
         keras.layers.Flatten(),
-        keras.layers.Dense(convolutions.dense, activation="relu"),
-        keras.layers.Dropout(convolutions.dropout),
+        keras.layers.Dense(settings.dense, activation="relu"),
+        keras.layers.Dropout(settings.dropout),
         keras.layers.Dense(classes, name="logits"),
     ]
     model = keras.Sequential(layers)
@@ -134,7 +142,7 @@ def rebuild(description):
     """
     size, classes = description["size"], len(description["classes"])
     if description["backbone"] is None:
-        return build_baseline(Convolutions(**description["convolutions"]), size, classes)
+        return build_baseline(BaselineNetwork(**description["network"]), size, classes)
     backbone = description["backbone"]
     return build_classifier(backbone["architecture"], backbone["width"], size, Head(**description["head"]), classes)
 

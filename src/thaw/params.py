@@ -3,6 +3,7 @@
 The classes that type its sections live beside the code that each configures; ``thaw.schema`` puts them together.
 """
 
+import errno
 import importlib
 import io
 import pathlib
@@ -24,9 +25,7 @@ class InputError(Exception):
 class Section(pydantic.BaseModel):
     """A typed mapping of params.yaml: unknown keys, wrong types, NaN and infinity are faults."""
 
-    model_config = pydantic.ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
-    )
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def load(path=FILE):
@@ -54,6 +53,8 @@ def read_yaml(path):
         mark = error.problem_mark or error.context_mark
         problem = " ".join((error.problem or error.context or "").split("\n")[0].split())
         raise InputError(f"{path.name}: line {mark.line + 1}, column {mark.column + 1}: {problem}") from None
+    except ruamel.yaml.error.YAMLError as error:
+        raise InputError(f"{path.name}: must be YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path.name}: must be a mapping of sections (got {kind(document)})")
     return document
@@ -73,12 +74,17 @@ def write_yaml(document):
 
 
 def run(main):
-    """Run a program's `main`: an InputError is printed as it is, without a traceback, and ends it with status 1."""
+    """Run a program's `main`: what the user can mend is told in words, without a traceback, and ends it with status 1."""
     try:
         main()
     except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(f"{error.filename or pathlib.Path.cwd()}: no space left on the disk; make some, then run it again")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def kind(value):

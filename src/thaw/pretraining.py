@@ -35,7 +35,7 @@ class Pretraining(Section):
     photos_per_class: Annotated[int, pydantic.Field(ge=2, le=10_000)]
     size: Annotated[int, pydantic.Field(ge=32, le=512)]  # pixels
     batch_size: Annotated[int, pydantic.Field(ge=1, le=1024)]
-    learning_rate: Annotated[float, pydantic.Field(gt=0, le=1)]  # of Adam, its highest: a short rise, then a cosine to zero
+    learning_rate: Annotated[float, pydantic.Field(gt=0, le=1)]  # of Adam at its highest: a short rise, then a cosine
     epochs: Annotated[int, pydantic.Field(ge=1, le=1000)]
 
 
@@ -93,10 +93,13 @@ def pretrain(name, backbone):
 
 
 def save_pretrained(model, document):
-    """Write the weights of a no-top backbone and their document as `models/pretrained/NAME`."""
+    """Write the weights of a no-top backbone as `models/pretrained/NAME`, and beside them what the network is.
+
+    Where they come from is not told there: the runs depend on that file, and the same weights must give the same one.
+    """
     with publish(f"models/pretrained/{document['name']}.weights.h5") as path:
         model.save_weights(path)
-    write_json(f"models/pretrained/{document['name']}.json", {"backbone": document})
+    write_json(f"models/pretrained/{document['name']}.json", {"backbone": {key: document[key] for key in ("name", "architecture", "width")}})
 
 
 def _find_file(name, backbone):

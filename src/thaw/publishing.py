@@ -18,7 +18,7 @@ def publish(path):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix=".publishing-", dir=path.parent))
     try:
         # The name is kept: some writers choose the format by its ending.
         yield scratch / path.name

@@ -16,7 +16,7 @@ import pydantic
 import tensorflow as tf
 
 from thaw.params import Section
-from thaw.parts import PARTS
+from thaw.names import PARTS
 from thaw.progress import track
 from thaw.publishing import digest_of, publish, read_json, write_json
 
@@ -40,8 +40,10 @@ def prepare(path, size):
     try:
         with PIL.Image.open(path) as opened:
             mode, photo = opened.mode, PIL.ImageOps.exif_transpose(opened)
+            if mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion would cut off all above 255
+                photo = PIL.Image.fromarray((np.asarray(photo) >> 8).clip(0, 255).astype(np.uint8))
             photo = photo.convert("RGB").resize((size, size), PIL.Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers of damaged files raise errors of many kinds
         raise OSError(" ".join(str(error).replace(str(path), path.name).split())) from None
     return np.asarray(photo), None if mode == "RGB" else f"converted from {mode}"
 

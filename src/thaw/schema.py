@@ -3,9 +3,12 @@
 import re
 from typing import NamedTuple
 
+from thaw.backbones import ARCHITECTURES
 from thaw.compute import Compute
 from thaw.datasets.sources import Dataset
-from thaw.params import InputError, kind, validate
+from thaw.names import BASELINE, PRETRAINED
+from thaw.networks import find_smallest_size
+from thaw.params import FILE, InputError, kind, load, run, validate
 from thaw.pretraining import Backbone
 from thaw.records import Image
 from thaw.splitting import Split
@@ -36,8 +39,6 @@ SECTIONS = {
     "baseline_cnn": BaselineRun,
 }
 ENTRIES = {"backbones": Backbone, "frozen": FrozenRun, "finetune": FinetuneRun}  # name -> entry
-BASELINE = "baseline_cnn"
-PRETRAINED = "pretrained/"
 
 
 def check(document, file):
@@ -79,6 +80,10 @@ def _check_references(values, document, file):
     """Return the faults between entries; an entry with faults of its own is None here and is not looked at again."""
     faults = []
     backbones, frozen, finetune = (values[key] for key in ("backbones", "frozen", "finetune"))
+    for key in ("backbones", "frozen"):
+        if document.get(key) == {}:
+            faults.append(f"{file}: {key}: must have at least one entry")
+    faults += _check_sizes(values, file)
     runs = [BASELINE, *frozen, *finetune]
     for name in sorted({name for name in runs if runs.count(name) > 1}):
         faults.append(f"{file}: {name}: a run's name must be given once, over baseline_cnn, frozen and finetune")
@@ -110,5 +115,27 @@ def _check_references(values, document, file):
     return faults
 
 
+def _check_sizes(values, file):
+    """Return the faults of images too small for the networks that see them."""
+    needs = {}
+    for name, backbone in values["backbones"].items():
+        if backbone:
+            smallest = ARCHITECTURES[backbone.architecture].smallest
+            needs[name] = smallest
+            size = backbone.pretraining and backbone.pretraining.size
+            if size and size < smallest:
+                yield f"{file}: backbones.{name}.pretraining.size: must be at least {smallest} for {name} (got {size})"
+    if values.get(BASELINE):
+        needs[BASELINE] = find_smallest_size(values[BASELINE].network)
+    image = values.get("image")
+    for name, smallest in needs.items():
+        if image and image.size < smallest:
+            yield f"{file}: image.size: must be at least {smallest} for {name} (got {image.size})"
+
+
 def _say_unknown(place, choices, received):
     return f"{place}: must be one of {', '.join(choices) or 'no entry, there is none'} (got {kind(received)})"
+
+
+if __name__ == "__main__":  # ./run checks the file before `dvc repro` and `dvc exp run`
+    run(lambda: load(FILE))

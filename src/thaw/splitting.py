@@ -11,13 +11,13 @@ import imagehash
 import numpy as np
 import pandas as pd
 import pydantic
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
 from thaw.params import InputError, Section, Seed
-from thaw.parts import PARTS
+from thaw.names import PARTS
 from thaw.progress import track
 
 DRAFT = 256  # pixels: a JPEG larger than this is decoded at a smaller scale before it is hashed
@@ -128,7 +128,7 @@ def _hash_photo(path):
     try:
         with Image.open(path) as image:
             image.draft("L", (DRAFT, DRAFT))
-            return int(str(imagehash.phash(image, hash_size=8)), 16)
+            return int(str(imagehash.phash(ImageOps.exif_transpose(image), hash_size=8)), 16)
     except Exception:  # Pillow's readers of damaged files raise errors of many kinds
         return None
 

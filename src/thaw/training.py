@@ -10,6 +10,7 @@ import pandas as pd
 import pydantic
 
 from thaw import activations, networks, records, unfreezing
+from thaw.names import BASELINE, PRETRAINED
 from thaw.params import Section, Seed
 from thaw.publishing import publish, read_json, write_json, write_table
 from thaw.unfreezing import BatchNorm, Unfreeze
@@ -51,7 +52,7 @@ class Phase(Section):
 class BaselineRun(Phase):
     """Section `baseline_cnn`: a small CNN from scratch."""
 
-    network: networks.Convolutions
+    network: networks.BaselineNetwork
 
 
 class FrozenRun(Phase):
@@ -137,24 +138,24 @@ def train_baseline(run, params, folder):
     index = records.read_index(folder)
     network = networks.build_baseline(run.network, index["size"], len(index["classes"]))
     description = {
-        **_describe("baseline_cnn", "baseline", index, network),
+        **_describe(BASELINE, index, network),
         "backbone": None,
-        "convolutions": run.network.model_dump(),
+        "network": run.network.model_dump(),
     }
-    _train("baseline_cnn", network, description, run, params, folder)
+    _train(BASELINE, network, description, run, params, folder)
 
 
 def train_frozen(name, run, params, folder):
     """Train the new head of frozen run `name` on the pooled features of its pretrained backbone."""
-    _train_with_backbone(name, "frozen", run, f"pretrained/{run.backbone}", None, "inference", params, folder)
+    _train_with_backbone(name, run, PRETRAINED + run.backbone, None, "inference", params, folder)
 
 
 def finetune(name, run, params, folder):
     """Train what fine-tuned run `name` opens, and the head, on from where its run `from` ended."""
-    _train_with_backbone(name, "finetune", run, run.start, run.unfreeze, run.batch_norm, params, folder)
+    _train_with_backbone(name, run, run.start, run.unfreeze, run.batch_norm, params, folder)
 
 
-def _train_with_backbone(name, kind, run, start, unfreeze, batch_norm, params, folder):
+def _train_with_backbone(name, run, start, unfreeze, batch_norm, params, folder):
     index = records.read_index(folder)
     before = read_json(f"models/{start}.json")
     head = before.get("head") or run.head.model_dump()
@@ -167,7 +168,7 @@ def _train_with_backbone(name, kind, run, start, unfreeze, batch_norm, params, f
     opened = unfreezing.find_open_layers(network.backbone, backbone["architecture"], unfreeze)
     unfreezing.open_up(network.backbone, opened, batch_norm)
     description = {
-        **_describe(name, kind, index, network),
+        **_describe(name, index, network),
         "backbone": backbone,
         "head": head,
         "from": start,
@@ -177,10 +178,9 @@ def _train_with_backbone(name, kind, run, start, unfreeze, batch_norm, params, f
     _train(name, network, description, run, params, folder)
 
 
-def _describe(name, kind, index, network):
+def _describe(name, index, network):
     return {
         "run": name,
-        "kind": kind,
         "size": index["size"],
         "classes": index["classes"],
         "trainable_parameters": networks.count_parameters(network.model.trainable_weights),
@@ -191,9 +191,10 @@ def _describe(name, kind, index, network):
 def _train(name, network, description, run, params, folder):
     start = time.perf_counter()
     parts = networks.take_apart_as(network, description)
-    train, validation = (
-        activations.open_part(parts, description, folder, part, params.compute) for part in ("train", "validation")
-    )
+    trained, counted = ({id(w) for w in model.trainable_weights} for model in (parts.tail, network.model))
+    if trained != counted:
+        raise RuntimeError(f"{name}: the tail behind {parts.cut} does not hold all that is to be trained, and no more")
+    train, validation = activations.open_parts(parts, description, folder, ("train", "validation"), params.compute)
     filled = time.perf_counter()
     history, seconds = fit(parts.tail, train, validation, run, params.training)
     with publish(f"models/{name}.weights.h5") as path:

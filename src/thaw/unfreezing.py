@@ -22,15 +22,15 @@ class Unfreeze(Section):
     so. What follows the last block (the closing convolution of the MobileNetV2 and V3 families) opens with any block.
     """
 
-    layers: Annotated[int, pydantic.Field(ge=0)] | None = None  # the last n
+    layers: Annotated[int, pydantic.Field(ge=1)] | None = None  # the last n
     from_layer: Annotated[int, pydantic.Field(ge=0)] | None = None  # all but the first n
-    blocks: Annotated[int, pydantic.Field(ge=0)] | None = None  # the last n
-    stages: list[str] | None = None  # by name
+    blocks: Annotated[int, pydantic.Field(ge=1)] | None = None  # the last n
+    stages: Annotated[list[str], pydantic.Field(min_length=1)] | None = None  # by name
     all: Literal[True] | None = None
 
     @pydantic.model_validator(mode="after")
     def _something(self):
-        if not self.model_fields_set:
+        if not self.model_dump(exclude_none=True):
             raise ValueError("must have at least one of layers, from_layer, blocks, stages, all")
         return self
 
@@ -81,12 +81,14 @@ def find_cut(model, open_layers):
     """Return the last operation of the frozen prefix: the latest whose output alone crosses, with nothing open before.
 
     The cut moves back to a single tensor where residuals would cross it; what trains does not change. An open layer
-    without weights may lie before the cut: there is nothing in it to train. Returns the input where nothing is frozen
-    and the output where nothing is open.
+    without weights may lie before the cut: there is nothing in it to train. Returns the input where nothing with weights
+    is frozen, and the output where nothing is open.
     """
     weighted = {id(layer) for layer in open_layers if layer.weights}
     position = {id(operation): i for i, operation in enumerate(model.operations)}
     first = min((position[identity] for identity in weighted), default=len(model.operations))
+    if not any(getattr(operation, "weights", ()) for operation in model.operations[:first]):
+        return model.operations[0]
     return [point for point in find_single_tensors(model) if position[id(point)] < first][-1]
 
 

@@ -6,7 +6,7 @@ import pathlib
 import platform
 import subprocess
 
-from thaw.parts import PARTS
+from thaw.names import PARTS
 from thaw.reporting.results import find_run_interval, rank_runs, read_metrics
 from thaw.reporting.tables import (
     NO_TEST,
@@ -146,39 +146,33 @@ def describe_weights(results):
 def write_costs(results, folder="."):
     """Return the text of cost.md: what was measured in time and memory, and the machine that this process runs on.
 
-    Reads the timings below `folder`; what was not measured there shows as a dash.
+    Reads the timings below `folder`.
     """
-    rows, dash = [], "–"
+    rows = []
     for run in results.runs:
         train, evaluate = (read_timing(folder, stage, run.name) for stage in ("train", "evaluate"))
-        seconds = (train or {}).get("seconds")
+        seconds = train["seconds"]
         row = [run.name + results.marks[run.name], run.thaws, run.training]
-        row += [f"{seconds[key]:.2f}" if seconds else dash for key in ("prefix", "per_epoch", "training")]
-        row.append(f"{seconds['prefix'] + seconds['training']:.2f}" if seconds else dash)
-        row.append(f"{train['peak_memory_mib']:,}" if train else dash)
+        row += [f"{seconds[key]:.2f}" for key in ("prefix", "per_epoch", "training")]
+        row += [f"{seconds['prefix'] + seconds['training']:.2f}", f"{train['peak_memory_mib']:,}"]
         for batch in ("batch_1", "batch_32"):
-            times = evaluate["ms_per_image"][batch] if evaluate else {}
-            row += [f"{times[key]:.2f}" if times else dash for key in ("median", "p95")]
+            row += [f"{evaluate['ms_per_image'][batch][key]:.2f}" for key in ("median", "p95")]
         rows.append(row)
     header = ["Run", "What thaws", "Epochs", "Prefix s", "s/epoch", "Training s", "Total s", "Peak memory MiB"]
     header += [f"{key}, batch {batch}" for batch in (1, 32) for key in ("ms/image", "p95")]
-    path = pathlib.Path(folder) / "metrics/timing/preprocess.json"
-    preprocess = read_metrics(path, "preprocess") if path.exists() else None
+    preprocess = read_metrics(pathlib.Path(folder) / "metrics/timing/preprocess.json", "preprocess")
     sections = [
         "# What the runs cost",
         "Times differ from run to run and from machine to machine. They are no input of any stage: nothing in "
         "[report.md](report.md) rests on them.",
         "\n".join(f"- {fact}" for fact in describe_machine()),
-        "This is the machine on which this page was written; a run that was trained elsewhere has its times from "
-        f"there. A dash ({dash}) in a column of numbers: nothing was measured in this copy of the project, because DVC "
-        "took the result out of its cache.",
+        "This is the machine on which this page was written, with the times as they stood then; a run that was trained "
+        "elsewhere has its times from there.",
         to_markdown(header, rows, left=3),
         "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store "
         "already. Training and total are of a run's own epochs, without those of the frozen run that it starts from. "
         "Milliseconds per image are medians and 95th percentiles over batches of 1 and of 32, after a warm-up.",
-        f"Preprocessing: {preprocess['images_per_second']:,} images per second, {preprocess['seconds']:,} s in all."
-        if preprocess
-        else f"Preprocessing: {dash}",
+        f"Preprocessing: {preprocess['images_per_second']:,} images per second, {preprocess['seconds']:,} s in all.",
         *_list_notes(results),
     ]
     return "\n\n".join(sections) + "\n"

@@ -38,7 +38,7 @@ def write_report(params, folder="."):
             save(figure, scratch / f"{name}.svg")
     write_text(folder / "report/report.md", page)
     write_text(folder / "report/cost.md", costs)
-    write_table(folder / "plots/accuracy.csv", accuracies[["run", "part", "accuracy", "low", "high"]])
+    write_table(folder / "plots/accuracy.csv", accuracies[["run", "part", "accuracy", "low", "high", "footnote"]])
     write_json(folder / "metrics/summary.json", summarize_ranking(results))
 
 
@@ -49,7 +49,10 @@ def summarize_ranking(results):
     summary = {"best": ranking[0], "best_validation_accuracy": scores["validation"]["accuracy"]}
     if results.part == "test":
         summary["best_test_accuracy"] = scores["test"]["accuracy"]
-    return {"summary": {**summary, "ranking": {run.name: 1 + ranking.index(run.name) for run in results.runs}}}
+    summary["ranking"] = {run.name: 1 + ranking.index(run.name) for run in results.runs}
+    footnotes = {run.name: find_notes(results, run) for run in results.runs}
+    summary["footnotes"] = {name: notes[0] for name, notes in footnotes.items() if notes}
+    return {"summary": summary}
 
 
 def save(figure, path):
@@ -64,9 +67,27 @@ def tabulate_accuracies(results):
     for run in results.runs:
         low, high = find_run_interval(results.scores[run.name], results.part)
         accuracy, mark = results.scores[run.name][results.part]["accuracy"], results.marks[run.name]
-        group = run.backbone or ""
-        rows.append((run.name, mark, run.thaws, run.kind, group, results.part, accuracy, round(low, 6), round(high, 6)))
-    return pd.DataFrame(rows, columns=["run", "mark", "thaws", "kind", "group", "part", "accuracy", "low", "high"])
+        rows.append(
+            {
+                "run": run.name,
+                "mark": mark,
+                "thaws": run.thaws,
+                "kind": run.kind,
+                "group": run.backbone or "",
+                "part": results.part,
+                "accuracy": accuracy,
+                "low": round(low, 6),
+                "high": round(high, 6),
+                "footnote": " ".join(find_notes(results, run)).removeprefix(mark).strip(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def find_notes(results, run):
+    """Return the footnotes of a Run: one, or none."""
+    mark = results.marks[run.name]
+    return [note for note in results.notes if mark and note.startswith(f"{mark} ")]
 
 
 def _draw(results, accuracies, histories, confusions):
@@ -74,7 +95,7 @@ def _draw(results, accuracies, histories, confusions):
     yield "overview", plotting.draw_overview(accuracies, results.part, rank_runs(results)[0], results.notes)
     for run in results.runs:
         mark = results.marks[run.name]
-        notes = [note for note in results.notes if mark and note.startswith(f"{mark} ")]
+        notes = find_notes(results, run)
         title = f"{run.name}{mark}: {run.thaws}"
         yield f"curves-{run.name}", plotting.draw_curves(*histories[run.name], title, notes)
         photos = results.scores[run.name][results.part]["photos"]

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import pandas as pd
 import sklearn.metrics
 
+from thaw.names import BASELINE, PRETRAINED
 from thaw.params import InputError
 from thaw.publishing import read_json
 from thaw.scoring import find_interval
 
-BASELINE = "baseline_cnn"
-PRETRAINED = "pretrained/"
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

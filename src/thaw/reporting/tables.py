@@ -10,25 +10,19 @@ NO_TEST = "The split has no test part: the intervals are those of validation."
 def render_table(params, folder="."):
     """Return the comparison of the runs in `params` as lines of aligned text, footnotes below, for a terminal.
 
-    Reads the metrics below `folder`. Times stand in the last column where any were measured. Raises InputError where a
-    stage has not run.
+    Reads the metrics below `folder`. Raises InputError where a stage has not run.
     """
     results = read_results(params, folder)
     best = rank_runs(results)[0]
-    times = {run.name: read_timing(folder, "train", run.name) for run in results.runs}
     parts = dict.fromkeys(("validation", results.part))
-    header = ["run", "thaws", "trainable", *parts, "95 % interval"]
-    if any(times.values()):
-        header.append("s/epoch")
+    header = ["run", "thaws", "trainable", *parts, "95 % interval", "s/epoch"]
     rows = []
     for run in results.runs:
         scores = results.scores[run.name]
         row = [run.name + results.marks[run.name] + " *" * (run.name == best), run.thaws]
         row.append(f"{scores['trainable_parameters']:,}")
         row += [*(percent(scores[part]["accuracy"]) for part in parts), interval(scores, results.part)]
-        if any(times.values()):
-            time = times[run.name]
-            row.append(f"{time['seconds']['per_epoch']:.2f}" if time else "–")
+        row.append(f"{read_timing(folder, 'train', run.name)['seconds']['per_epoch']:.2f}")
         rows.append(row)
     notes = ["* best on validation; accuracies in percent", *results.notes]
     if results.part != "test":
@@ -74,12 +68,8 @@ def interval(scores, part):
 
 
 def read_timing(folder, stage, name):
-    """Return what run `name` took in `stage` (train or evaluate), or None where nothing was measured here.
-
-    Times are no outputs of a stage: where DVC takes a result out of its cache, none are written.
-    """
-    path = pathlib.Path(folder) / f"metrics/timing/{stage}/{name}.json"
-    return read_metrics(path, name) if path.exists() else None
+    """Return what run `name` took in `stage` (train or evaluate)."""
+    return read_metrics(pathlib.Path(folder) / f"metrics/timing/{stage}/{name}.json", name)
 
 
 def to_markdown(header, rows, left=1):

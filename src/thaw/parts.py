@@ -1,3 +1,0 @@
-"""The parts that a dataset is split into."""
-
-PARTS = ("train", "validation", "test")
