@@ -237,6 +237,16 @@ def test_a_hash_survives_size_and_encoding(tmp_path):
     assert broken is None
 
 
+def test_a_hash_is_that_of_the_photo_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter to the right
+    (tmp_path / "a.jpg").write_bytes(encode(paint(1), "JPEG", quality=95))
+    turned = paint(1).transpose(Image.Transpose.ROTATE_90)
+    (tmp_path / "b.jpg").write_bytes(encode(turned, "JPEG", quality=95, exif=exif))
+    first, second = hash_photos([tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    assert (first ^ second).bit_count() <= 4
+
+
 # The section and the files
 
 

@@ -57,6 +57,12 @@ def test_an_import_inside_a_function_is_found(tmp_path):
     assert find_imports(script) == {ROOT / "src/thaw/scoring.py"}
 
 
+def test_only_the_check_of_the_whole_file_is_imported_by_name():
+    """What is imported by name is hidden from the walk; see thaw.params.load for the one exception."""
+    code = "".join(file.read_text() for folder in ("src", "stages") for file in (ROOT / folder).rglob("*.py"))
+    assert code.count("import_module(") == 1 and "__import__" not in code
+
+
 def test_the_package_itself_holds_no_code():
     tree = ast.parse((ROOT / "src/thaw/__init__.py").read_text())
     assert [type(node) for node in tree.body] == [ast.Expr]
