@@ -99,7 +99,8 @@ def save_pretrained(model, document):
     """
     with publish(f"models/pretrained/{document['name']}.weights.h5") as path:
         model.save_weights(path)
-    write_json(f"models/pretrained/{document['name']}.json", {"backbone": {key: document[key] for key in ("name", "architecture", "width")}})
+    network = {key: document[key] for key in ("name", "architecture", "width")}
+    write_json(f"models/pretrained/{document['name']}.json", {"backbone": network})
 
 
 def _find_file(name, backbone):
