@@ -75,7 +75,23 @@ def test_nothing_to_run_is_a_fault(machine):
     expect_one_line(start(machine), "what should run?")
 
 
-@pytest.mark.skipif(not (ROOT / ".venv" / "thaw-stamp").exists(), reason="the environment was not made by ./run")
+made_by_run = pytest.mark.skipif(
+    not (ROOT / ".venv" / "thaw-stamp").exists(), reason="the environment was not made by ./run"
+)
+
+
+@made_by_run
+@pytest.mark.parametrize("command", [["repro"], ["exp", "run"]])
+def test_a_fault_in_params_is_told_before_dvc_starts(command, tmp_path):
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text("finetune: {mine: {epochs: 1}}\n")
+    done = subprocess.run([ROOT / "run", "dvc", *command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "params.yaml: finetune.mine.from: must be given" in done.stderr.splitlines()
+    assert "ERROR" not in done.stdout + done.stderr  # DVC's own words
+
+
+@made_by_run
 @pytest.mark.parametrize("folder", [".", "src/thaw", "tests"])
 def test_dvc_and_python_work_from_any_folder_of_the_project(folder):
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
