@@ -95,6 +95,18 @@ def test_training_lowers_the_loss(optimizer, project, params):
     assert history.train_loss.iloc[-1] < 0.8 * history.train_loss.iloc[0]
 
 
+def test_a_weights_file_holds_the_networks_numbers_and_no_optimizers(project, params):
+    train_baseline(params)
+    pretrain()
+    train_frozen(params)
+    finetune(params)
+    for name in ("baseline_cnn", "small", "tuned"):
+        sizes = []
+        with h5py.File(f"models/{name}.weights.h5") as file:
+            file.visititems(lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None)
+        assert sum(sizes) == networks.load(name)[1]["total_parameters"]
+
+
 def test_the_baseline_trains_all_its_parameters(project, params):
     train_baseline(params, epochs=1)
     _, description = networks.load("baseline_cnn")

@@ -107,6 +107,8 @@ def fit(model, train, validation, phase, training):
     those after the last epoch: no epoch is chosen.
     """
     classes = model.output_shape[-1]
+    # Compiled is a model around the same layers: what is compiled itself is saved with its optimizer's state.
+    model = keras.Model(model.inputs, model.outputs)
     model.compile(
         optimizer=phase.optimizer.build(),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

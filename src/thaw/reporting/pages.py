@@ -123,7 +123,7 @@ def describe_data(results):
         f"{len(preprocess['converted']):,} converted to RGB (listed in `metrics/preprocess.json`).",
         f"Digest of the photos and their classes: `{download['digest']}`.",
     ]
-    table = to_markdown(["Class", "Came", *(part.capitalize() for part in parts)], rows)
+    table = to_markdown(["Class", "Delivered", *(part.capitalize() for part in parts)], rows)
     return table + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
 
 
