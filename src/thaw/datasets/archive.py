@@ -1,7 +1,6 @@
 """Photos in an archive on the web."""
 
 import pathlib
-import shutil
 import tarfile
 import tempfile
 import urllib.parse
@@ -60,16 +59,26 @@ def _unpack(path, folder, place):
     """Unpack the archive at `path` in `folder`, nowhere else; what it is shows in its bytes, not in its name."""
     try:
         if tarfile.is_tarfile(path):
-            # Refuses what would land outside the folder, links that lead there and devices.
-            shutil.unpack_archive(path, folder, "tar", filter="data")
+            with tarfile.open(path) as archive:
+                members = archive.getmembers()
+                for member in members:
+                    _check_place(member.name, tarfile.TarError)
+                    if not (member.isfile() or member.isdir()):
+                        raise tarfile.TarError(f"{member.name!r} is neither a file nor a folder")
+                # Python before 3.11.4 has no filters.
+                archive.extractall(folder, members, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                # extractall would move such a file into the folder under another name.
                 for name in archive.namelist():
-                    if name.startswith("/") or ".." in pathlib.PurePosixPath(name).parts:
-                        raise zipfile.BadZipFile(f"{name!r} is outside the archive's folder")
+                    _check_place(name, zipfile.BadZipFile)
                 archive.extractall(folder)
         else:
             raise InputError(f"{place}: must be a zip or tar file (it is neither)")
     except BROKEN as error:
         raise InputError(f"{place}: cannot be unpacked: {' '.join(str(error).split())}") from None
+
+
+def _check_place(name, error):
+    """Raise `error` unless a file of that name stays in the folder that the archive is unpacked to."""
+    if name.startswith("/") or ".." in pathlib.PurePosixPath(name).parts:
+        raise error(f"{name!r} is outside the archive's folder")
