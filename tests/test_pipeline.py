@@ -171,8 +171,8 @@ def test_a_clone_without_a_cache_shows_and_compares_metrics(project, tmp_path):
     clone = tmp_path / "clone"
     assert not (clone / ".dvc" / "cache").exists()
     assert "tiny-blocks-1.validation.loss" in dvc(clone, "metrics", "diff", "HEAD~1", "--md")
-    table = dvc(clone, "exp", "show", "--md", "--no-pager", "--drop", ".*", "--keep", "tiny.*test.accuracy")
-    assert "tiny-all.test.accuracy" in table
+    table = dvc(clone, "exp", "show", "--md", "--no-pager", "--drop", ".*", "--keep", "Experiment|tiny.*test.accuracy")
+    assert "tiny-all.test.accuracy" in table and "| main" in table
     accuracy = read_json(project / "metrics/evaluate/tiny.json")["tiny"]["test"]["accuracy"]
     assert f"{accuracy:g}"[:5] in table
 
