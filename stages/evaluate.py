@@ -10,7 +10,7 @@ from thaw.params import load, run
 def main():
     params = load()
     configure(params.compute, params.training.seed)
-    evaluate(sys.argv[1], params.compute, "data/records")
+    evaluate(sys.argv[1], params, "data/records")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,18 @@ from thaw import backbones, compute, networks, records
 
 
 @pytest.fixture(scope="session")
-def small_backbones():
-    """Each architecture at small width, built once; tests must not change them."""
-    return {name: backbones.build(name, WIDTH, SIZE) for name in backbones.ARCHITECTURES}
+def small_networks():
+    """Each architecture as a classifier of three classes, small and at random; tests must not change weights."""
+    found = {name: networks.build_classifier(name, WIDTH, SIZE, plain_head(), 3) for name in backbones.ARCHITECTURES}
+    for network in found.values():
+        scatter(network.model)
+    return found
+
+
+@pytest.fixture(scope="session")
+def small_backbones(small_networks):
+    """The backbones of those; tests must not change weights."""
+    return {name: network.backbone for name, network in small_networks.items()}
 
 
 @pytest.fixture

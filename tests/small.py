@@ -16,11 +16,24 @@ def plain_head():
 
 
 def scatter(model):
-    """Give every weight of `model` a random value, variances a positive one: fresh statistics are 0 and 1 and hide faults."""
+    """Give every weight of `model` a random value, variances one near 1: fresh statistics are 0 and 1 and hide faults.
+
+    Kernels are large enough that what a photo makes still differs from photo to photo after the last layer.
+    """
     generator = np.random.default_rng(5)
     for weight in model.weights:
-        spread = generator.normal(0, 0.2, weight.shape)
-        weight.assign(1 + abs(spread) if "variance" in weight.path else weight.numpy() + spread)
+        if "kernel" in weight.name:
+            depthwise = weight.shape[-1] == 1
+            inputs = np.prod(weight.shape[:2] if depthwise else weight.shape[:-1])
+            weight.assign(generator.normal(0, np.sqrt(2 / inputs), weight.shape))
+        else:
+            spread = generator.normal(0, 0.2, weight.shape)
+            weight.assign(1 + abs(spread) if "variance" in weight.path else weight.numpy() + spread)
+
+
+def assert_close(found, expected):
+    """Check that arrays are the same to the rounding of float32: within 1e-5 of the largest value."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def write_photos(folder, count, classes):

@@ -1,25 +1,71 @@
-"""The store of prefix activations: right values, computed once, never stale."""
+"""The store of prefix activations: right values, computed once, never stale, never too large."""
 
+import os
 import shutil
+import threading
+import types
 
 import numpy as np
 import pytest
-from small import SIZE
+from small import assert_close, plain_head
 
 from thaw import activations, backbones, networks, records, unfreezing
+from thaw.activations import Images, Pixels, Prefix
 from thaw.params import InputError
+from thaw.training import FinetuneRun, FrozenRun
 from thaw.unfreezing import Unfreeze
 
-DESCRIPTION = {"backbone": {"architecture": "MobileNet"}, "size": SIZE}
+TRAIN = Images("data/records", "train")
+DESCRIPTION = {"backbone": {"name": "small", "architecture": "MobileNet"}, "batch_norm": "inference", "stored": True}
+GIB = 2**30
 
 
-def take_apart(network, **ask):
-    opened = unfreezing.find_open_layers(network.backbone, "MobileNet", Unfreeze(**ask) if ask else None)
-    return networks.take_apart(network, unfreezing.find_cut(network.backbone, opened), "inference")
+def find_cut(network, architecture="MobileNet", **ask):
+    opened = unfreezing.find_open_layers(network.backbone, architecture, Unfreeze(**ask) if ask else None)
+    return unfreezing.find_cut(network.backbone, opened)
 
 
-def open_train(parts, threads):
-    return activations.open_parts(parts, DESCRIPTION, "data/records", ["train"], threads)[0]
+def make_prefix(network, compute, architecture="MobileNet", **ask):
+    return Prefix(network, find_cut(network, architecture, **ask), architecture, compute)
+
+
+def make_view(number):
+    """Return the train part in a view that shows a little more for each number."""
+    return TRAIN._replace(boxes=np.tile(np.float32([0, 0, 0.5 + number / 10, 1]), (12, 1)))
+
+
+def read_pixels(part="train"):
+    return np.concatenate([images for images, _ in records.read_batches("data/records", part, 32)])
+
+
+def list_entries():
+    """Return the names of all that lies in the store, entries and leftovers."""
+    store = activations.find_store()
+    return sorted(path.name for path in store.iterdir() if path.name != ".locks") if store.exists() else []
+
+
+def make_params(compute, frozen=(), finetune=()):
+    """Return what open_run reads of params.yaml; runs are (backbone or start, unfreeze, epochs)."""
+    adam = {"name": "adam", "learning_rate": 0.01}
+    heads = {"head": plain_head().model_dump(), "optimizer": adam}
+    tails = {"batch_norm": "inference", "optimizer": adam}
+    return types.SimpleNamespace(
+        compute=compute,
+        frozen={
+            f"frozen{i}": FrozenRun.model_validate({"backbone": backbone, "epochs": epochs, **heads})
+            for i, (backbone, epochs) in enumerate(frozen)
+        },
+        finetune={
+            f"tuned{i}": FinetuneRun.model_validate({"from": start, "unfreeze": unfreeze, "epochs": epochs, **tails})
+            for i, (start, unfreeze, epochs) in enumerate(finetune)
+        },
+    )
+
+
+@pytest.fixture
+def network(small_networks):
+    """A MobileNet that is not to be changed."""
+    return small_networks["MobileNet"]
 
 
 @pytest.fixture
@@ -30,62 +76,134 @@ def forbid_filling(monkeypatch):
     return forbid
 
 
+@pytest.fixture
+def passes(monkeypatch):
+    """A list that grows by one with each pass over images."""
+    found, read = [], records.read_batches
+
+    def count(*arguments, **options):
+        found.append(arguments)
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(records, "read_batches", count)
+    return found
+
+
+@pytest.fixture
+def everything_pays(monkeypatch):
+    """At this size next to nothing is worth storing; here all is that more than one epoch reads."""
+
+    def decide(network, cut, epochs):
+        return epochs > 1 and cut is not network.backbone.operations[0]
+
+    monkeypatch.setattr(activations, "is_worth_storing", decide)
+
+
+# What an entry holds
+
+
 @pytest.mark.parametrize("ask", [{}, {"blocks": 3}])
-def test_the_store_holds_what_the_prefix_makes_of_each_image(ask, project, small_network, threads):
-    parts = take_apart(small_network, **ask)
-    source = open_train(parts, threads)
-    images = np.concatenate([images for images, _ in records.read_batches("data/records", "train", 32)])
-    np.testing.assert_allclose(source.inputs, parts.prefix(images, training=False), atol=1e-5)
+def test_the_store_holds_what_the_prefix_makes_of_each_image(ask, project, network, threads):
+    prefix = make_prefix(network, threads, **ask)
+    source = activations.open_part(prefix, TRAIN)
+    assert_close(source.inputs, prefix.model(read_pixels(), training=False))
 
 
-def test_a_second_opening_computes_nothing(project, small_network, threads, forbid_filling):
-    first = open_train(take_apart(small_network), threads)
+def test_a_second_opening_computes_nothing(project, network, threads, forbid_filling):
+    first = activations.open_part(make_prefix(network, threads), TRAIN)
     forbid_filling()
-    np.testing.assert_array_equal(open_train(take_apart(small_network), threads).inputs, first.inputs)
+    again = activations.open_part(make_prefix(network, threads), TRAIN)
+    np.testing.assert_array_equal(again.inputs, first.inputs)
+
+
+@pytest.mark.parametrize("architecture", list(backbones.ARCHITECTURES))
+def test_one_pass_fills_every_cut_asked_as_each_alone(
+    architecture, project, small_networks, threads, passes, monkeypatch
+):
+    network, blocks = small_networks[architecture], backbones.ARCHITECTURES[architecture].blocks
+    asks = [{}, {"blocks": 1}, {"blocks": blocks // 2}]
+    prefixes = [make_prefix(network, threads, architecture, **ask) for ask in asks]
+    assert len({prefix.cut for prefix in prefixes}) == 3
+    together = [activations.open_part(prefix, TRAIN, prefixes).inputs for prefix in prefixes]
+    assert len(passes) == 1
+    monkeypatch.setenv("THAW_STORE", "alone")
+    for prefix, values in zip(prefixes, together, strict=True):
+        assert activations.open_part(prefix, TRAIN).inputs.tobytes() == values.tobytes()
+
+
+# When an entry is another one
 
 
 def test_training_the_tail_leaves_the_entry_valid(project, small_network, threads, forbid_filling):
-    open_train(take_apart(small_network, blocks=2), threads)
+    activations.open_part(make_prefix(small_network, threads, blocks=2), TRAIN)
     forbid_filling()
     kernel = small_network.backbone.get_layer("conv_pw_13").weights[0]
     kernel.assign(kernel + 1)
-    open_train(take_apart(small_network, blocks=2), threads)
+    activations.open_part(make_prefix(small_network, threads, blocks=2), TRAIN)
 
 
 def test_other_weights_before_the_cut_make_another_entry(project, small_network, threads):
-    first = open_train(take_apart(small_network), threads).inputs.copy()
+    first = activations.open_part(make_prefix(small_network, threads), TRAIN).inputs.copy()
     kernel = small_network.backbone.get_layer("conv1").weights[0]
     kernel.assign(kernel + 1)
-    assert (open_train(take_apart(small_network), threads).inputs != first).any()
+    assert (activations.open_part(make_prefix(small_network, threads), TRAIN).inputs != first).any()
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda monkeypatch: monkeypatch.setitem(DESCRIPTION, "size", SIZE + 1),
         lambda monkeypatch: monkeypatch.setattr(activations, "FILL_BATCH", 7),
         lambda monkeypatch: monkeypatch.setattr(activations.tf, "__version__", "0"),
+        lambda monkeypatch: monkeypatch.setattr(activations.keras, "__version__", "0"),
         lambda monkeypatch: monkeypatch.setattr(records, "read_index", lambda _: {"digest": "another"}),
         # An edit of the preprocessing: nothing else that the key holds changes with it.
         lambda monkeypatch: monkeypatch.setattr(backbones.Preprocessing, "call", lambda self, pixels: pixels / 255),
     ],
 )
-def test_what_the_values_depend_on_makes_another_entry(change, project, small_network, threads, monkeypatch):
-    parts = take_apart(small_network, blocks=2)
-    first = activations.find_entry(parts, DESCRIPTION, "data/records", threads)
-    assert activations.find_entry(parts, DESCRIPTION, "data/records", threads) == first
+def test_what_the_values_depend_on_makes_another_entry(change, project, network, threads, monkeypatch):
+    def find():
+        return activations.find_entry(make_prefix(network, threads, blocks=2), TRAIN)
+
+    first = find()
+    assert find() == first
     change(monkeypatch)
-    assert activations.find_entry(parts, DESCRIPTION, "data/records", threads) != first
+    assert find() != first
 
 
-def test_other_threads_make_another_entry(project, small_network, threads):
-    parts, other = take_apart(small_network), threads.model_copy(update={"threads": 3})
-    first = activations.find_entry(parts, DESCRIPTION, "data/records", threads)
-    assert activations.find_entry(parts, DESCRIPTION, "data/records", other) != first
+@pytest.mark.parametrize("change", [{"threads": 3}, {"onednn_isa": "AVX"}])
+def test_other_arithmetic_makes_another_entry(change, project, network, threads):
+    first = activations.find_entry(make_prefix(network, threads), TRAIN)
+    other = make_prefix(network, threads.model_copy(update=change))
+    assert activations.find_entry(other, TRAIN) != first
 
 
-def test_batches_come_in_an_order_that_follows_from_the_seed(project, small_network, threads):
-    source = open_train(take_apart(small_network), threads)
+def test_cuts_parts_and_views_have_entries_of_their_own(project, network, threads):
+    whole, cut = make_prefix(network, threads), make_prefix(network, threads, blocks=2)
+    images = [TRAIN, TRAIN._replace(part="test"), make_view(1), make_view(2)]
+    found = {activations.find_entry(whole, each) for each in images} | {activations.find_entry(cut, TRAIN)}
+    assert len(found) == 5
+
+
+def test_an_entry_of_a_view_holds_what_the_prefix_makes_of_the_view(project, network, threads):
+    """The view is the left half of each photo, mirrored."""
+    prefix, boxes = make_prefix(network, threads), np.tile(np.float32([0, 0.5, 1, 0]), (12, 1))
+    source = activations.open_part(prefix, TRAIN._replace(boxes=boxes))
+    shown = np.concatenate([images for images, _ in records.read_batches("data/records", "train", 32, boxes=boxes)])
+    assert_close(source.inputs, prefix.model(shown, training=False))
+
+
+# What is read from it
+
+
+@pytest.fixture(params=["in memory", "from the disk"])
+def held(request, monkeypatch):
+    """Both ways in which a source holds its values: small ones in memory."""
+    if request.param == "from the disk":
+        monkeypatch.setattr(activations, "IN_MEMORY", 0)
+
+
+def test_batches_come_in_an_order_that_follows_from_the_seed(held, project, network, threads):
+    source = activations.open_part(make_prefix(network, threads), TRAIN)
 
     def read(order):
         return np.concatenate([inputs for inputs, _ in source.read_batches(5, order)])
@@ -96,20 +214,248 @@ def test_batches_come_in_an_order_that_follows_from_the_seed(project, small_netw
     np.testing.assert_array_equal(np.sort(read(1), axis=0), np.sort(source.inputs, axis=0))
 
 
-def test_labels_stay_with_their_activations(project, small_network, threads):
-    source = open_train(take_apart(small_network), threads)
+def test_labels_stay_with_their_activations(held, project, network, threads):
+    source = activations.open_part(make_prefix(network, threads), TRAIN)
     found = {inputs.numpy().tobytes(): int(label) for batch in source.read_batches(5, 7) for inputs, label in zip(*batch)}
     assert found == {inputs.tobytes(): int(label) for inputs, label in zip(source.inputs, source.labels)}
+    np.testing.assert_array_equal(source.labels, records.read_labels("data/records", "train")[0])
 
 
-def test_a_disk_without_room_is_named_before_the_work(project, small_network, threads, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
-    with pytest.raises(InputError, match="THAW_STORE"):
-        open_train(take_apart(small_network), threads)
+@pytest.mark.parametrize("order", [None, 1, 2])
+def test_the_store_and_the_records_give_the_photos_in_the_same_order(order, held, project, network, threads):
+    """Or a run from the store would be another than the one it stands for."""
+    prefix = make_prefix(network, threads)
+    stored = activations.open_part(prefix, TRAIN).read_batches(5, order)
+    plain = Pixels(*TRAIN).read_batches(5, order)
+    for (inputs, labels), (images, of_images) in zip(stored, plain, strict=True):
+        assert_close(inputs, prefix.model(images, training=False))
+        np.testing.assert_array_equal(labels, of_images)
 
 
-def test_nothing_frozen_reads_the_records(project, small_network, threads):
-    source = open_train(take_apart(small_network, all=True), threads)
-    images, _ = next(iter(source.read_batches(5)))
-    expected, _ = next(iter(records.read_batches("data/records", "train", 5)))
-    np.testing.assert_array_equal(images, expected)
+# Damage, kills and company
+
+
+def truncate(entry):
+    with open(entry / "values.npy", "r+b") as file:
+        file.truncate(file.seek(0, os.SEEK_END) - 100)
+
+
+def flip_a_byte(entry):
+    content = bytearray((entry / "values.npy").read_bytes())
+    content[-50] ^= 1
+    (entry / "values.npy").write_bytes(content)
+
+
+DAMAGES = [
+    truncate,
+    flip_a_byte,
+    lambda entry: (entry / "values.npy").unlink(),
+    lambda entry: (entry / "entry.json").unlink(),
+    lambda entry: (entry / "entry.json").write_text('{"cut": "pool'),
+    lambda entry: (entry / "entry.json").write_text("{}"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=["truncated", "flipped", "valueless", "nameless", "garbled", "empty"])
+def test_a_damaged_entry_is_computed_again(damage, project, network, threads, capsys):
+    prefix = make_prefix(network, threads)
+    first = activations.open_part(prefix, TRAIN).inputs.copy()
+    damage(activations.find_entry(prefix, TRAIN))
+    again = activations.open_part(make_prefix(network, threads), TRAIN)
+    assert again.inputs.tobytes() == first.tobytes()
+    assert "is damaged and will be computed again" in capsys.readouterr().err
+
+
+def test_a_fill_that_is_stopped_leaves_nothing(project, network, threads, monkeypatch):
+    read = records.read_batches
+
+    def stop(*arguments, **options):
+        yield next(iter(read(*arguments, **options)))
+        raise KeyboardInterrupt
+
+    prefix = make_prefix(network, threads)
+    with monkeypatch.context() as patch:
+        patch.setattr(activations, "FILL_BATCH", 5)
+        patch.setattr(records, "read_batches", stop)
+        with pytest.raises(KeyboardInterrupt):
+            activations.open_part(prefix, TRAIN, [make_prefix(network, threads, blocks=2)])
+    assert list_entries() == []
+
+
+def test_two_that_ask_at_once_compute_once(project, network, threads, monkeypatch):
+    """The second comes while the first computes, and waits for it."""
+    prefixes = [make_prefix(network, threads) for _ in range(2)]
+    assert activations.find_entry(prefixes[0], TRAIN) == activations.find_entry(prefixes[1], TRAIN)
+    fill, fills, found, waits = activations._fill, [], [], threading.Event()
+    second = threading.Thread(target=lambda: found.append(activations.open_part(prefixes[1], TRAIN)))
+
+    def count(*arguments):
+        fills.append(arguments)
+        if len(fills) == 1:
+            second.start()
+            waits.wait(10)
+        fill(*arguments)
+
+    def listen(*words, **options):
+        if "waiting for another run" in words[0]:
+            waits.set()
+
+    monkeypatch.setattr(activations, "_fill", count)
+    monkeypatch.setattr(activations, "print", listen, raising=False)
+    found.append(activations.open_part(prefixes[0], TRAIN))
+    second.join()
+    assert waits.is_set() and len(fills) == 1
+    np.testing.assert_array_equal(found[0].inputs, found[1].inputs)
+
+
+# Room
+
+
+@pytest.fixture
+def fill_room(project, network, threads, monkeypatch):
+    """Give a function that opens a numbered view in a store with room for two; it returns (source, entry)."""
+    prefix = make_prefix(network, threads)
+    monkeypatch.setenv("THAW_STORE_GIB", str(2.5 * 12 * prefix.bytes_per_image / GIB))
+
+    def fill(number):
+        return activations.open_part(prefix, make_view(number)), activations.find_entry(prefix, make_view(number))
+
+    return fill
+
+
+def test_what_was_used_least_recently_makes_room(fill_room):
+    (one, of_one), (two, of_two) = fill_room(1), fill_room(2)
+    one.hold.close()
+    two.hold.close()
+    fill_room(1)[0].hold.close()
+    _, of_three = fill_room(3)
+    assert of_one.exists() and of_three.exists() and not of_two.exists()
+
+
+def test_nothing_is_evicted_for_what_would_not_fit_anyway(fill_room):
+    """One of the two entries is in use: without it a whole entry fits, but none twice the size."""
+    (one, of_one), (two, of_two) = fill_room(1), fill_room(2)
+    two.hold.close()
+    assert not activations._make_room(of_one.parent, 2 * one.inputs.nbytes)
+    assert of_one.exists() and of_two.exists()
+
+
+def test_what_a_killed_run_left_half_written_is_removed(fill_room, monkeypatch):
+    _, entry = fill_room(1)
+    left, young = entry.parent / ".publishing-old", entry.parent / ".publishing-new"
+    for scratch in (left, young):
+        (scratch / "values").mkdir(parents=True)
+    for path in (left, left / "values"):
+        os.utime(path, (1, 1))
+    fill_room(2)
+    assert not left.exists() and young.exists()
+
+
+def test_what_is_in_use_stays(fill_room):
+    (one, of_one), (two, of_two) = fill_room(1), fill_room(2)
+    two.hold.close()
+    _, of_three = fill_room(3)
+    assert of_one.exists() and of_three.exists() and not of_two.exists()
+    assert one.inputs.shape == (12, 128)
+
+
+def test_the_cap_holds(fill_room):
+    for number in range(1, 5):
+        fill_room(number)[0].hold.close()
+        sizes = [path.stat().st_size for path in activations.find_store().rglob("values.npy")]
+        assert sum(sizes) <= float(os.environ["THAW_STORE_GIB"]) * GIB
+    assert len(list_entries()) == 2
+
+
+@pytest.mark.parametrize("cap", ["lots", "nan", "-1", "inf"])
+def test_a_cap_that_is_no_size_is_one_clear_line(cap, project, network, threads, monkeypatch):
+    monkeypatch.setenv("THAW_STORE_GIB", cap)
+    with pytest.raises(InputError, match=f"^THAW_STORE_GIB: must be a number of GiB, 0 or more .got '{cap}'.$"):
+        activations.open_part(make_prefix(network, threads), TRAIN)
+
+
+def test_others_take_no_room_from_what_is_there(fill_room, network, threads):
+    """The store has room for two pooled entries; the second cut is larger and goes without."""
+    (one, of_one), large = fill_room(1), make_prefix(network, threads, blocks=2)
+    one.hold.close()
+    activations.open_part(make_prefix(network, threads), make_view(2), [large])
+    assert of_one.exists() and not activations.find_entry(large, make_view(2)).exists()
+
+
+@pytest.mark.parametrize("cap", ["disk", "THAW_STORE_GIB"])
+def test_a_run_without_room_takes_the_records_and_says_so(cap, project, network, threads, monkeypatch, capsys):
+    if cap == "disk":
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
+    else:
+        monkeypatch.setenv("THAW_STORE_GIB", "0")
+    tail, (source,) = activations.open_run(
+        network, DESCRIPTION, find_cut(network), [TRAIN], make_params(threads)
+    )
+    assert isinstance(source, Pixels)
+    assert_close(tail(read_pixels(), training=False), network.model(read_pixels(), training=False))
+    assert "no room" in capsys.readouterr().err
+
+
+# Runs
+
+
+@pytest.mark.parametrize("ask", [{}, {"blocks": 2}])
+def test_the_tail_of_a_run_on_stored_activations_gives_what_the_network_gives(ask, project, network, threads):
+    images = [TRAIN, Images("data/records", "test")]
+    tail, sources = activations.open_run(
+        network, DESCRIPTION, find_cut(network, **ask), images, make_params(threads)
+    )
+    for source, part in zip(sources, ("train", "test"), strict=True):
+        assert isinstance(source, activations.Source)
+        expected = network.model(read_pixels(part), training=False)
+        assert_close(tail(np.array(source.inputs), training=False), expected)
+
+
+@pytest.mark.parametrize("change", [{"THAW_STORE": "none"}, {"stored": False}])
+def test_a_run_that_is_not_to_be_stored_reads_the_records(change, project, network, threads, monkeypatch):
+    if "THAW_STORE" in change:
+        monkeypatch.setenv("THAW_STORE", "none")
+    before = sorted(path.name for path in project.iterdir())
+    _, sources = activations.open_run(
+        network, {**DESCRIPTION, **change}, find_cut(network), [TRAIN], make_params(threads)
+    )
+    assert all(isinstance(source, Pixels) for source in sources)
+    assert sorted(path.name for path in project.iterdir()) == before
+
+
+def test_nothing_frozen_is_not_worth_storing(network):
+    assert not activations.is_worth_storing(network, find_cut(network, all=True), 100)
+
+
+def test_pooled_features_are_worth_storing_for_many_epochs_and_not_for_one(network):
+    cut = find_cut(network)
+    assert activations.is_worth_storing(network, cut, 100)
+    assert not activations.is_worth_storing(network, cut, 1)
+
+
+def test_the_cuts_asked_of_a_backbone_are_those_of_its_runs(network, threads, everything_pays):
+    """Each once; not those of other backbones, of runs that do not pay, or of runs that freeze nothing."""
+    params = make_params(
+        threads,
+        frozen=[("small", 2), ("other", 2)],
+        finetune=[
+            ("frozen0", {"blocks": 2}, 2),
+            ("pretrained/small", {"blocks": 3}, 2),
+            ("frozen0", {"blocks": 3}, 5),
+            ("frozen0", {"blocks": 4}, 1),
+            ("frozen0", {"all": True}, 2),
+            ("frozen1", {"blocks": 5}, 2),
+            ("pretrained/other", {"blocks": 6}, 2),
+        ],
+    )
+    found = activations.find_asked_prefixes(network, DESCRIPTION["backbone"], params)
+    assert [prefix.cut for prefix in found] == ["pooling", "conv_pad_12", "conv_pw_10_relu"]
+
+
+def test_a_trained_network_stores_nothing_behind_its_cut(project, network, threads, everything_pays):
+    """There it is no longer what other runs start from."""
+    params = make_params(threads, [("small", 2)], [("frozen0", {"blocks": 2}, 2), ("frozen0", {"blocks": 3}, 2)])
+    cut = find_cut(network, blocks=2)
+    activations.open_run(network, DESCRIPTION, cut, [TRAIN], params, trained=True)
+    expected = [activations.find_entry(make_prefix(network, threads, blocks=n), TRAIN).name for n in (2, 3)]
+    assert list_entries() == sorted(expected)

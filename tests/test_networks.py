@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from small import SIZE, plain_head
+from small import SIZE, assert_close, plain_head
 
-from thaw import networks, unfreezing
+from thaw import backbones, networks, unfreezing
 from thaw.unfreezing import Unfreeze
 
 IMAGES = np.random.default_rng(1).uniform(0, 255, (6, SIZE, SIZE, 3)).astype(np.float32)
@@ -33,12 +33,63 @@ def train(parts):
     parts.tail.fit(inputs, LABELS, epochs=2, verbose=0)
 
 
-@pytest.mark.parametrize("ask", [None, {"layers": 5}, {"blocks": 4}, {"from_layer": 1}, {"all": True}])
-def test_prefix_and_tail_give_what_the_whole_network_gives(ask, small_network):
-    parts = take_apart(small_network, ask, "inference")
-    inputs = IMAGES if parts.prefix is None else parts.prefix(IMAGES, training=False)
+def find_cuts(network, architecture):
+    """Return each operation at which some number of last layers cuts the backbone, once, the last first."""
+    cuts = {}
+    for layers in range(backbones.ARCHITECTURES[architecture].layers + 1):
+        asked = Unfreeze(layers=layers) if layers else None
+        opened = unfreezing.find_open_layers(network.backbone, architecture, asked)
+        cut = unfreezing.find_cut(network.backbone, opened)
+        cuts[cut.name] = cut
+    return list(cuts.values())
+
+
+def find_backbone(model):
+    """Return the network of backbone operations inside a prefix or a tail; None where there is none."""
+    for layer in model.layers:
+        if isinstance(layer, networks.FixedStatistics):
+            return layer.network
+        if isinstance(layer, keras.Model) and len(layer.outputs[0].shape) == 4:
+            return layer
+    return None
+
+
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_prefix_and_tail_give_what_the_whole_network_gives_at_every_cut(name, small_networks):
+    network = small_networks[name]
+    cuts = find_cuts(network, name)
+    assert cuts[0] is network.backbone.operations[-1] and cuts[-1] is network.backbone.operations[0]
+    whole = network.model(IMAGES, training=False)
+    for cut, values in zip(cuts, networks.build_prefixes(network, cuts)(IMAGES, training=False), strict=True):
+        parts = networks.take_apart(network, cut, "inference")
+        inputs = IMAGES if parts.prefix is None else values
+        assert_close(parts.tail(inputs, training=False), whole)
+
+
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_prefix_and_tail_share_out_the_operations_at_every_cut(name, small_networks):
+    """Each operation of the backbone is in one of them, and in one alone."""
+    network = small_networks[name]
+    for cut in find_cuts(network, name):
+        parts = networks.take_apart(network, cut, "batch")
+        inside = [find_backbone(part) for part in parts if part]
+        found = [operation.name for part in inside if part for operation in part.operations[1:]]  # [0] takes the input
+        assert sorted(found) == sorted(operation.name for operation in network.backbone.operations[1:])
+
+
+@pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
+def test_in_use_every_batch_norm_mode_gives_what_the_whole_network_gives(mode, small_network):
+    parts = take_apart(small_network, {"blocks": 4}, mode)
     whole = small_network.model(IMAGES, training=False)
-    np.testing.assert_allclose(parts.tail(inputs, training=False), whole, atol=1e-5)
+    assert_close(parts.tail(parts.prefix(IMAGES, training=False), training=False), whole)
+
+
+def test_prefixes_at_several_cuts_give_what_each_gives(small_networks):
+    network = small_networks["MobileNetV2"]
+    cuts = find_cuts(network, "MobileNetV2")[:40:13]
+    together = networks.build_prefixes(network, cuts)(IMAGES, training=False)
+    for cut, values in zip(cuts, together, strict=True):
+        assert_close(values, networks.build_prefixes(network, [cut])(IMAGES, training=False))
 
 
 def test_training_the_tail_trains_the_whole_network(small_network):
@@ -47,8 +98,8 @@ def test_training_the_tail_trains_the_whole_network(small_network):
     train(parts)
     inputs = parts.prefix(IMAGES, training=False)
     after = small_network.model(IMAGES, training=False).numpy()
-    assert abs(after - before).max() > 1e-3
-    np.testing.assert_allclose(parts.tail(inputs, training=False), after, atol=1e-5)
+    assert abs(after - before).max() > 1e-3 * abs(before).max()
+    assert_close(parts.tail(inputs, training=False), after)
 
 
 @pytest.mark.parametrize("mode", ["inference", "frozen"])

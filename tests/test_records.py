@@ -23,6 +23,18 @@ def write_one(folder, photo, ending="png", **options):
     return rows, records.write_records(rows, folder / "photos", IMAGE, folder / "records")["preprocess"]
 
 
+def read_first(folder, part):
+    """Return the first photo of a part, (SIZE, SIZE, 3) float32."""
+    images, _ = next(iter(records.read_batches(folder, part, 1)))
+    return images[0].numpy()
+
+
+def read_images(order=None, boxes=None):
+    """Return the photos (n, SIZE, SIZE, 3) of the train part of the project."""
+    batches = records.read_batches("data/records", "train", 5, order, boxes)
+    return np.concatenate([images for images, _ in batches])
+
+
 def test_a_part_holds_its_photos_in_the_order_of_their_ids(tmp_path):
     rows = write_photos(tmp_path / "photos", 24, 3)
     records.write_records(rows, tmp_path / "photos", IMAGE, tmp_path / "records")
@@ -33,10 +45,16 @@ def test_a_part_holds_its_photos_in_the_order_of_their_ids(tmp_path):
         assert list(labels) == list(expected.label)
 
 
+def test_the_table_of_labels_tells_those_of_the_records(project):
+    for part in ("train", "validation", "test"):
+        inside = np.concatenate([labels for _, labels in records.read_batches("data/records", part, 5)])
+        np.testing.assert_array_equal(records.read_labels("data/records", part)[0], inside)
+
+
 def test_a_record_holds_the_resized_pixels(tmp_path):
     photo = PIL.Image.new("RGB", (40, 200), (10, 200, 30))
     rows, _ = write_one(tmp_path, photo)
-    first, _, _ = next(iter(records.read_part(tmp_path / "records", rows.part[0])))
+    first = read_first(tmp_path / "records", rows.part[0])
     np.testing.assert_array_equal(first, np.broadcast_to(np.uint8([10, 200, 30]), (SIZE, SIZE, 3)))
 
 
@@ -46,14 +64,14 @@ def test_a_photo_is_turned_upright(tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 3  # upside down
     rows, _ = write_one(tmp_path, photo, "jpg", exif=exif)
-    first, _, _ = next(iter(records.read_part(tmp_path / "records", rows.part[0])))
-    assert first.numpy()[-5:].mean() > 250 > 5 > first.numpy()[:5].mean()
+    first = read_first(tmp_path / "records", rows.part[0])
+    assert first[-5:].mean() > 250 > 5 > first[:5].mean()
 
 
 def test_a_photo_of_16_bits_keeps_its_levels(tmp_path):
     rows, metrics = write_one(tmp_path, PIL.Image.fromarray(np.full((50, 50), 0x8000, np.uint16)))
-    first, _, _ = next(iter(records.read_part(tmp_path / "records", rows.part[0])))
-    assert (first.numpy() == 0x80).all()
+    first = read_first(tmp_path / "records", rows.part[0])
+    assert (first == 0x80).all()
     assert metrics["converted"][0]["reason"].startswith("converted from I")
 
 
@@ -82,6 +100,7 @@ def test_an_unreadable_photo_is_set_aside_with_the_reason(tmp_path):
     assert [fault["id"] for fault in metrics["set_aside"]] == [rows.id[0]]
     assert metrics["set_aside"][0]["reason"] and str(tmp_path) not in metrics["set_aside"][0]["reason"]
     assert metrics["photos"]["train"] == (rows.part == "train").sum() - 1
+    assert rows.id[0] not in records.read_labels(tmp_path / "records", rows.part[0])[1]
 
 
 def test_another_process_writes_the_same_bytes(tmp_path):
@@ -128,3 +147,33 @@ def test_pixels_come_as_float32_from_0_to_255(project):
     images, _ = next(iter(records.read_batches("data/records", "train", 5)))
     assert images.dtype == np.float32 and images.shape == (5, SIZE, SIZE, 3)
     assert images.numpy().max() > 100
+
+
+def test_a_view_that_shows_everything_is_the_photo(project):
+    everything = np.tile(np.float32([0, 0, 1, 1]), (12, 1))
+    np.testing.assert_array_equal(read_images(boxes=everything), read_images())
+
+
+def test_a_box_from_right_to_left_mirrors(project):
+    mirrored = np.tile(np.float32([0, 1, 1, 0]), (12, 1))
+    np.testing.assert_array_equal(read_images(boxes=mirrored), read_images()[:, :, ::-1])
+
+
+def test_a_box_shows_its_part_of_the_photo(project):
+    """The corners of what is shown lie on pixels of the photo."""
+    last = SIZE - 1
+    boxes = np.tile(np.float32([10 / last, 20 / last, 45 / last, 55 / last]), (12, 1))
+    shown = read_images(boxes=boxes)
+    assert shown.shape == (12, SIZE, SIZE, 3)
+    corners = read_images()[:, [10, 10, 45, 45], [20, 55, 20, 55]]
+    np.testing.assert_allclose(shown[:, [0, 0, -1, -1], [0, -1, 0, -1]], corners, atol=0.01)
+
+
+def test_boxes_stay_with_their_photos_when_shuffled(project):
+    """Every second photo is mirrored; the others are not, in whatever order they come."""
+    photos = read_images()
+    boxes = np.float32([[0, 0, 1, 1], [0, 1, 1, 0]] * 6)
+    expected = [photo if i % 2 == 0 else photo[:, ::-1] for i, photo in enumerate(photos)]
+    shuffled = read_images(order=3, boxes=boxes)
+    assert sorted(photo.tobytes() for photo in shuffled) == sorted(photo.tobytes() for photo in expected)
+    assert [photo.tobytes() for photo in shuffled] != [photo.tobytes() for photo in expected]

@@ -8,7 +8,8 @@ import pytest
 import sklearn.metrics
 from small import SIZE, WIDTH, scatter, write_photos
 
-from thaw import backbones, evaluation, networks, pretraining, records, training, unfreezing
+from thaw import activations, backbones, evaluation, networks, pretraining, records, training, unfreezing, views
+from thaw.compute import Compute
 from thaw.publishing import read_json
 from thaw.schema import Params
 
@@ -19,10 +20,7 @@ ADAM = {"name": "adam", "learning_rate": 0.01}
 @pytest.fixture
 def params(threads):
     settings = training.Training(seed=1, batch_size=8)
-    return Params(*[None] * 3, compute=threads, training=settings, **dict.fromkeys(("backbones", *RUNS)))
-
-
-RUNS = ("baseline_cnn", "frozen", "finetune")
+    return Params(*[None] * 3, compute=threads, training=settings, backbones={}, baseline_cnn=None, frozen={}, finetune={})
 
 
 def pretrain(name="small", architecture="MobileNet"):
@@ -35,7 +33,7 @@ def test_a_layer_that_the_tail_does_not_hold_stops_the_run(project, params, monk
     pretrain()
     train_frozen(params)
     monkeypatch.setattr(unfreezing, "find_cut", lambda model, _: model.operations[-1])
-    with pytest.raises(RuntimeError, match="tail behind pooling"):
+    with pytest.raises(RuntimeError, match="what is left behind the cut"):
         finetune(params)
 
 
@@ -128,19 +126,19 @@ def test_the_seed_decides_the_weights(project, params):
 def test_a_macro_score_over_batches_is_that_of_scikit_learn(score):
     generator = np.random.default_rng(2)
     labels, logits = generator.integers(0, 4, 60), generator.normal(size=(60, 5)).astype(np.float32)
-    metric = training.MacroScore(score, 5)
+    metric = training.MacroScores(5)
     for start in range(0, 60, 16):
         metric.update_state(labels[start : start + 16], logits[start : start + 16])
     function = getattr(sklearn.metrics, f"{score}_score")
     expected = function(labels, logits.argmax(axis=1), labels=range(5), average="macro", zero_division=0)
-    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+    assert float(metric.result()[score]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_validation_scores_of_the_last_epoch_are_those_of_the_evaluation(project, params):
     """The tail on stored activations and the saved weights agree about the same network."""
     pretrain()
     train_frozen(params, epochs=5)
-    evaluation.evaluate("small", params.compute, "data/records")
+    evaluation.evaluate("small", params, "data/records")
     last = pd.read_csv("plots/history/small.csv").iloc[-1]
     found = read_json("metrics/evaluate/small.json")["small"]["validation"]
     for score in ("loss", "accuracy", "precision", "recall", "f1"):
@@ -151,7 +149,7 @@ def test_the_evaluation_agrees_with_the_whole_network_run_on_the_photos(project,
     pretrain()
     train_frozen(params)
     finetune(params)
-    evaluation.evaluate("tuned", params.compute, "data/records")
+    evaluation.evaluate("tuned", params, "data/records")
     network, _ = networks.load("tuned")
     images, labels = next(iter(records.read_batches("data/records", "test", 100)))
     predicted = network.model(images, training=False).numpy().argmax(axis=1)
@@ -163,11 +161,12 @@ def test_the_evaluation_agrees_with_the_whole_network_run_on_the_photos(project,
 
 def test_without_a_test_part_validation_is_what_counts(tmp_path, monkeypatch, params):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("THAW_STORE", raising=False)
     rows = write_photos(tmp_path / "photos", 24, 3).replace({"part": {"test": "validation"}})
     records.write_records(rows, "photos", records.Image(size=SIZE, shards=2), "data/records")
     pretrain()
     train_frozen(params)
-    evaluation.evaluate("small", params.compute, "data/records")
+    evaluation.evaluate("small", params, "data/records")
     assert set(read_json("metrics/evaluate/small.json")["small"]) >= {"train", "validation"}
     assert "test" not in read_json("metrics/evaluate/small.json")["small"]
     assert set(pd.read_csv("plots/predictions/small.csv").part) == {"validation"}
@@ -178,5 +177,139 @@ def test_a_run_that_diverges_writes_null_for_its_loss(project, params):
     train_frozen(params, optimizer={"name": "sgd", "learning_rate": 10, "momentum": 0.99}, epochs=1)
     with h5py.File("models/small.weights.h5", "a") as file:
         file["layers/sequential/layers/dense/vars/0"][...] = np.nan
-    evaluation.evaluate("small", params.compute, "data/records")
+    evaluation.evaluate("small", params, "data/records")
     assert read_json("metrics/evaluate/small.json")["small"]["validation"]["loss"] is None
+
+
+# From the store and from the records: the same run
+
+PLAIN, STORED = "none", ".thaw/activations"
+WAYS = [pytest.param(STORED, id="store"), pytest.param(PLAIN, id="records")]
+# Rounding grows in proportion with SGD; Adam would make a whole step of a gradient that is rounding alone.
+SGD = {"name": "sgd", "learning_rate": 0.005, "momentum": 0.9}
+TUNED = {"from": "pretrained/small", "head": HEAD, "optimizer": SGD, "epochs": 3}
+
+
+def tune(params, monkeypatch, store, **changes):
+    """Fine-tune from the same weights with the store at `store`; return the weights {name: value} before and after."""
+    monkeypatch.setenv("THAW_STORE", store)
+    monkeypatch.setattr(activations, "is_worth_storing", lambda *_: True)
+    before = {}
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    started, fit, open_run = [], training.fit, activations.open_run
+
+    def note(tail, train, *others):
+        started.append(type(train[0]))
+        return fit(tail, train, *others)
+
+    def watch(network, *others):
+        before.update({weight.path: weight.numpy() for weight in network.model.weights})
+        return open_run(network, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit", note)
+        patch.setattr(activations, "open_run", watch)
+        finetune(params, **{**TUNED, **changes})
+    assert started == [activations.Pixels if store == PLAIN else activations.Source]
+    return before, read_weights("tuned")
+
+
+@pytest.fixture(scope="module")
+def tuned_both_ways(tmp_path_factory):
+    """Give a function (batch_norm) -> {store: (weights before, weights after)} of one run; each is run once."""
+    folder, found = tmp_path_factory.mktemp("both"), {}
+    settings = training.Training(seed=1, batch_size=8)
+    compute = Compute(threads=2, onednn_isa="AVX2")
+    params = Params(*[None] * 3, compute, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={})
+
+    def tune_both(batch_norm):
+        if batch_norm not in found:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                if not found:
+                    rows = write_photos(folder / "photos", 24, 3)
+                    records.write_records(rows, "photos", records.Image(size=SIZE, shards=2), "data/records")
+                    pretrain()
+                found[batch_norm] = {
+                    store: tune(params, patch, store, batch_norm=batch_norm) for store in (STORED, PLAIN)
+                }
+        return found[batch_norm]
+
+    return tune_both
+
+
+def assert_same_run(one, other):
+    """Check that two runs, (weights before, weights after) each, ended alike.
+
+    What may differ is measured by how far training moved the weight: by its value, a run that trained nothing would
+    pass. Three epochs carry the rounding of one (about 1e-6) on and sum it up.
+    """
+    (before, after), (before_other, after_other) = one, other
+    moved = 0
+    for name in before:
+        np.testing.assert_array_equal(before[name], before_other[name])
+        distance = abs(after[name] - before[name]).max()
+        moved += distance > 0
+        assert abs(after[name] - after_other[name]).max() <= 1e-3 * distance, name
+    assert moved > 5
+
+
+@pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
+def test_a_run_from_the_store_ends_with_the_weights_of_one_from_the_records(mode, tuned_both_ways):
+    ways = tuned_both_ways(mode)
+    assert_same_run(ways[STORED], ways[PLAIN])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", ["inference", "frozen"])
+def test_a_run_leaves_the_statistics_of_batch_norm(mode, way, tuned_both_ways):
+    before, after = tuned_both_ways(mode)[way]
+    statistics = [name for name in before if "moving" in name]
+    assert statistics
+    for name in statistics:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_in_batch_mode_moves_the_statistics_of_open_layers_alone(way, tuned_both_ways):
+    before, after = tuned_both_ways("batch")[way]
+    moved = {name for name in before if "moving" in name and (before[name] != after[name]).any()}
+    opened = {f"{layer}_bn" for layer in ("conv_dw_12", "conv_pw_12", "conv_dw_13", "conv_pw_13")}
+    assert {name.split("/")[-2] for name in moved} == opened
+
+
+@pytest.mark.parametrize("mode, trains", [("inference", True), ("frozen", False), ("batch", True)])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_trains_gamma_and_beta_unless_they_are_frozen(mode, trains, way, tuned_both_ways):
+    before, after = tuned_both_ways(mode)[way]
+    for name in before:
+        if name.endswith(("conv_pw_13_bn/gamma", "conv_pw_13_bn/beta")):
+            assert (before[name] != after[name]).any() == trains
+
+
+AUGMENTATION = {"views": 3, "flip": True, "crop": 0.7, "seed": 2}
+
+
+def test_epochs_take_the_views_in_turn(project, params, monkeypatch):
+    pretrain()
+    seen, read = [], activations.Pixels.read_batches
+
+    def note(source, batch_size, order=None):
+        if source.part == "train":
+            seen.append(source.boxes)
+        return read(source, batch_size, order)
+
+    monkeypatch.setattr(activations.Pixels, "read_batches", note)
+    tune(params, monkeypatch, PLAIN, epochs=4, augmentation=AUGMENTATION)
+    drawn = [views.draw_boxes(views.Augmentation(**AUGMENTATION), view, 12) for view in (0, 1, 2, 0)]
+    assert len(seen) == 4 and seen[0] is None and seen[3] is None
+    np.testing.assert_array_equal(seen[1:3], drawn[1:3])
+
+
+def test_an_augmented_run_from_the_store_ends_with_the_weights_of_one_from_the_records(project, params, monkeypatch):
+    pretrain()
+    stored, plain = (
+        tune(params, monkeypatch, store, epochs=4, augmentation=AUGMENTATION) for store in (STORED, PLAIN)
+    )
+    assert_same_run(stored, plain)

@@ -1,5 +1,7 @@
 """What thaws: the published counts of trainable parameters at full width, and the cut."""
 
+import re
+
 import pytest
 
 from thaw import backbones, networks, unfreezing
@@ -60,19 +62,116 @@ def test_the_baseline_cnn_has_11_169_605_parameters_at_224_pixels():
     assert networks.build_baseline(convolutions, 224, 5).model.count_params() == 11_169_605
 
 
+def ask_everything(architecture):
+    """Return every question that one key can ask of the architecture."""
+    row = backbones.ARCHITECTURES[architecture]
+    asks = [{"layers": n} for n in range(1, row.layers + 1)] + [{"from_layer": n} for n in range(row.layers)]
+    asks += [{"blocks": n} for n in range(1, row.blocks + 1)] + [{"stages": [stage]} for stage in row.stages]
+    return [Unfreeze(**ask) for ask in asks]
+
+
 @pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_every_block_and_layer_count_opens_what_lies_behind_its_cut(name, small_backbones):
-    """Whatever is asked: nothing open lies in the prefix, and the cut is the latest for which that holds."""
+def test_every_number_of_layers_opens_that_many_at_the_end(name, small_backbones):
+    model, count = small_backbones[name], backbones.ARCHITECTURES[name].layers
+    assert len(model.layers) == count
+    for n in range(1, count + 1):
+        assert unfreezing.find_open_layers(model, name, Unfreeze(layers=n)) == model.layers[count - n :]
+        assert unfreezing.find_open_layers(model, name, Unfreeze(from_layer=count - n)) == model.layers[count - n :]
+
+
+def find_block(architecture, layer):
+    """Return the number of the block, from 0, that the layer's name tells, or None where it tells none."""
+    pattern = {
+        "ResNet50": r"conv([2-5])_block(\d+)_",
+        "MobileNet": r"conv_(?:pad|dw|pw)_(\d+)",
+        "MobileNetV2": r"block_(\d+)_",
+        "Xception": r"block(\d+)_",
+    }.get(architecture, r"expanded_conv_(\d+)_")
+    found = re.match(pattern, layer.name)
+    if architecture == "ResNet50":
+        return found and {"2": 0, "3": 3, "4": 7, "5": 13}[found[1]] + int(found[2]) - 1
+    if layer.name.startswith("expanded_conv") and not found:
+        return 0
+    return found and int(found[1]) - (architecture in ("MobileNet", "Xception"))
+
+
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_every_number_of_blocks_opens_those_blocks_and_what_follows(name, small_backbones):
     model, row = small_backbones[name], backbones.ARCHITECTURES[name]
+    blocks = {id(layer): find_block(name, layer) for layer in model.layers}
+    assert {block for block in blocks.values() if block is not None} == set(range(row.blocks))
+    last = max(i for i, layer in enumerate(model.layers) if blocks[id(layer)] is not None)
+    for n in range(1, row.blocks + 1):
+        opened = {id(layer) for layer in unfreezing.find_open_layers(model, name, Unfreeze(blocks=n))}
+        for i, layer in enumerate(model.layers):
+            if blocks[id(layer)] is not None or i > last:
+                assert (id(layer) in opened) == (i > last or blocks[id(layer)] >= row.blocks - n)
+
+
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_every_stage_opens_its_own_blocks(name, small_backbones):
+    model, row, start = small_backbones[name], backbones.ARCHITECTURES[name], 0
+    for stage, count in row.stages.items():
+        opened = unfreezing.find_open_layers(model, name, Unfreeze(stages=[stage]))
+        blocks = {find_block(name, layer) for layer in opened} - {None}
+        assert blocks == set(range(start, start + count))
+        assert len(opened) == sum(layer in opened for layer in model.layers)
+        start += count
+
+
+@pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_what_trains_is_exactly_what_is_asked(name, mode, small_backbones):
+    """Whatever is asked: by the flags that Keras goes by, and by the weights that it would train."""
+    model = small_backbones[name]
+    for ask in ask_everything(name):
+        opened = unfreezing.find_open_layers(model, name, ask)
+        unfreezing.open_up(model, opened, mode)
+        left_out = [layer for layer in opened if mode == "frozen" and unfreezing.is_batch_norm(layer)]
+        asked = {layer.name for layer in opened if layer not in left_out and layer.weights}
+        assert {layer.name for layer in model.layers if layer.trainable_weights} == asked
+        found = {id(weight) for weight in model.trainable_weights}
+        assert found == {
+            id(weight)
+            for layer in opened
+            if layer not in left_out
+            for weight in layer.weights
+            if "moving" not in weight.name and "seed" not in weight.name
+        }
+
+
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_whatever_is_asked_the_cut_is_the_latest_with_nothing_open_before(name, small_backbones):
+    """An open layer without weights may stand before it: there is nothing in it to train."""
+    model = small_backbones[name]
     place = {id(operation): i for i, operation in enumerate(model.operations)}
     points = [place[id(point)] for point in backbones.find_single_tensors(model)]
-    asks = [{"blocks": n} for n in range(1, row.blocks + 1)] + [{"layers": n} for n in range(1, row.layers + 1, 7)]
-    for ask in asks:
-        opened = unfreezing.find_open_layers(model, name, Unfreeze(**ask))
+    for ask in ask_everything(name):
+        opened = unfreezing.find_open_layers(model, name, ask)
         first = min((place[id(layer)] for layer in opened if layer.weights), default=len(model.operations))
         cut = place[id(unfreezing.find_cut(model, opened))]
         assert cut < first
         assert cut == 0 or not [point for point in points if cut < point < first]
+
+
+# A layer inside a residual block, and what ends the block before, by the drawings of the papers.
+@pytest.mark.parametrize(
+    "name, layer, before",
+    [
+        ("ResNet50", "conv5_block3_2_conv", "conv5_block2_out"),
+        ("ResNet50", "conv3_block1_2_conv", "conv2_block3_out"),
+        ("MobileNetV2", "block_15_depthwise", "block_14_add"),
+        ("MobileNetV2", "block_12_project", "block_11_add"),
+        ("MobileNetV3Small", "expanded_conv_4_depthwise", "expanded_conv_3_project_bn"),
+        ("Xception", "block14_sepconv1", None),
+    ],
+)
+def test_a_cut_inside_a_residual_block_moves_back_to_its_start(name, layer, before, small_backbones):
+    model = small_backbones[name]
+    names = [each.name for each in model.layers]
+    opened = unfreezing.find_open_layers(model, name, Unfreeze(from_layer=names.index(layer)))
+    cut = unfreezing.find_cut(model, opened).name
+    assert cut == before if before else cut.startswith("add")  # Keras numbers these
 
 
 def test_several_keys_open_their_union(small_backbones):
@@ -95,6 +194,13 @@ def test_all_opens_every_layer_and_leaves_no_prefix(name, small_backbones):
     opened = unfreezing.find_open_layers(model, name, Unfreeze(all=True))
     assert opened == model.layers
     assert unfreezing.find_cut(model, opened) is model.operations[0]
+
+
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_nothing_asked_opens_nothing_and_leaves_no_tail(name, small_backbones):
+    model = small_backbones[name]
+    assert unfreezing.find_open_layers(model, name, None) == []
+    assert unfreezing.find_cut(model, []) is model.operations[-1]
 
 
 def test_frozen_batch_norm_leaves_gamma_and_beta_out(small_backbones):

@@ -1,29 +1,42 @@
 """The store of prefix activations: what a frozen prefix makes of each image, computed once.
 
-Entries are float32 arrays, memory-mapped, outside DVC and git, in the folder that THAW_STORE names (default
-`.thaw/activations`). The key of an entry holds everything that its values depend on, so it never goes stale and any
-run with the same prefix on the same records shares it.
+An entry is a folder with one float32 array, memory-mapped when it is read, and a document that says what it is. Entries
+lie outside DVC and git, in the folder that THAW_STORE names (default `.thaw/activations`; `none` stores nothing). The
+name of an entry is the digest of everything that its values depend on, so it never goes stale, and any run with the
+same prefix on the same images shares it. The entries used least recently make room for new ones.
 """
 
+import contextlib
+import fcntl
+import functools
 import hashlib
 import json
+import math
+import mmap
 import os
 import pathlib
 import shutil
-from typing import NamedTuple
+import sys
+import time
+import zlib
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from thaw import records
-from thaw.networks import digest_weights
+from thaw import costs, networks, records, unfreezing
+from thaw.names import PRETRAINED
 from thaw.params import InputError
 from thaw.progress import track
-from thaw.publishing import publish
+from thaw.publishing import publish, read_json, write_json
 
 FILL_BATCH = 32
-KEEP_FREE = 1 << 30  # bytes of disk that filling the store must leave
+KEEP_FREE = 2 << 30  # bytes of disk that filling the store must leave
+ABANDONED = 3600
+IN_MEMORY = 64 << 20  # bytes of a part up to which an epoch is read at once: pooled features
+GIB = 40  # what the store may take, unless THAW_STORE_GIB says otherwise
+DOCUMENT, VALUES = "entry.json", "values.npy"
 
 
 class Source(NamedTuple):
@@ -31,14 +44,21 @@ class Source(NamedTuple):
 
     inputs: np.ndarray  # (n, ...) float32: activations at the cut, memory-mapped
     labels: np.ndarray  # (n,) int64
+    hold: Any = None  # keeps the entry from being evicted
 
     def read_batches(self, batch_size, order=None):
         """Return a tf.data.Dataset of (inputs (b, ...) float32, labels (b,) int64); `order` seeds the shuffling."""
         count = len(self.labels)
-        indices = np.arange(count) if order is None else np.random.default_rng(order).permutation(count)
+        indices = np.arange(count) if order is None else _shuffle(count, order)
+        if self.inputs.nbytes <= IN_MEMORY:
+            rows = (self.inputs[indices], self.labels[indices])
+            return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).prefetch(2)
 
         def gather(batch):
-            return self.inputs[batch], self.labels[batch]
+            inputs = self.inputs[batch]
+            # Pages that were read count as this process's memory until they are given back; the disk cache keeps them.
+            self.inputs.base.madvise(mmap.MADV_DONTNEED)
+            return inputs, self.labels[batch]
 
         def gather_in_graph(batch):
             inputs, labels = tf.numpy_function(gather, [batch], (tf.float32, tf.int64))
@@ -49,10 +69,11 @@ class Source(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """Where the batches of one part come from when nothing is frozen: the records themselves."""
+    """Where the batches of one part come from when nothing is stored: the records themselves."""
 
     folder: str
     part: str
+    boxes: np.ndarray | None = None  # (n, 4): the view, see thaw.views
 
     @property
     def labels(self):
@@ -60,79 +81,312 @@ class Pixels(NamedTuple):
 
     def read_batches(self, batch_size, order=None):
         """Return a tf.data.Dataset of (images (b, h, w, 3) float32 in [0, 255], labels (b,) int64)."""
-        return records.read_batches(self.folder, self.part, batch_size, order)
+        return records.read_batches(self.folder, self.part, batch_size, order, self.boxes)
 
 
-def open_parts(parts, description, folder, names, compute):
-    """Return for each name in `names` (train, validation, test) the source of that part's batches for a run's tail.
+class Prefix:
+    """The frozen part of `network` up to and with `operation` of its backbone, as the store knows it."""
 
-    `parts` is the run's network taken apart (networks.Parts), `description` the document beside its weights. Computes
-    and stores what is not in the store. Raises InputError where the disk has no room.
+    def __init__(self, network, operation, architecture, compute):
+        self.network, self.operation = network, operation
+        self.model = networks.build_prefixes(network, [operation])  # pixels -> activations
+        self.architecture, self.compute = architecture, compute
+        self.cut = networks.name_cut(network, operation)
+
+    @functools.cached_property
+    def description(self):
+        """Everything of the prefix that its values depend on, as a JSON document."""
+        return {
+            "architecture": self.architecture,
+            "cut": self.cut,
+            "shape": list(self.model.output_shape[1:]),
+            "weights": networks.digest_weights(self.model),
+            # What the prefix makes of noise tells apart what else could change its values: an edit of the preprocessing
+            # or of how the network is built, another version of a library.
+            "noise": _digest_noise(self.model),
+            # The last bits of the values depend on these.
+            "compute": self.compute.model_dump(),
+            "batch": FILL_BATCH,
+            "versions": [tf.__version__, keras.__version__],
+        }
+
+    @property
+    def bytes_per_image(self):
+        return 4 * math.prod(self.model.output_shape[1:])
+
+
+class Images(NamedTuple):
+    """Which images go through a prefix."""
+
+    folder: str  # of the records
+    part: str
+    boxes: np.ndarray | None = None  # (n, 4): the view, see thaw.views
+
+    def describe(self):
+        """Return everything that the images depend on, as a JSON document."""
+        view = None if self.boxes is None else hashlib.sha256(self.boxes.tobytes()).hexdigest()
+        return {"part": self.part, "records": records.read_index(self.folder)["digest"], "view": view}
+
+    def count(self):
+        return records.read_index(self.folder)["counts"][self.part]
+
+
+def find_store():
+    """Return the folder of the store, or None where THAW_STORE is `none`."""
+    name = os.environ.get("THAW_STORE") or ".thaw/activations"
+    return None if name == "none" else pathlib.Path(name)
+
+
+def _shuffle(count, order):
+    """Return the indices (n,) int64 of a part in the order in which `records.read_batches` would read it."""
+    shuffled = tf.data.Dataset.range(count).shuffle(min(count, records.SHUFFLED_TOGETHER), seed=order)
+    return next(shuffled.batch(count).as_numpy_iterator())
+
+
+def is_worth_storing(network, cut, epochs):
+    """Tell whether storing what lies before `cut` of the backbone saves time over so many epochs of each image."""
+    operations = network.backbone.operations
+    if cut is operations[0]:
+        return False
+    pooled = cut is operations[-1]
+    size = 4 * math.prod(cut.output.shape[-1:] if pooled else cut.output.shape[1:])
+    return costs.pays(costs.count_flops(operations[: operations.index(cut) + 1]), size, epochs)
+
+
+def open_run(network, description, cut, images, params, trained=False):
+    """Return (tail, sources): the model that is left of a described run's network, and where its batches come from.
+
+    `description` is the document beside the run's weights, `cut` an operation of the backbone (None for the baseline
+    CNN), `images` a list of Images, with a source in the result for each. Where `description["stored"]` is false, or the
+    store has no room, the tail is the whole network and the sources are the records. `trained` says that the network
+    has been trained: behind its cut it is no longer what other runs start from.
     """
-    if parts.prefix is None:
-        return [Pixels(folder, name) for name in names]
-    entry = find_entry(parts, description, folder, compute)
-    return [_open(entry / f"{name}.npy", parts, folder, name) for name in names]
+    if cut is None:
+        return network.model, [Pixels(*chosen) for chosen in images]
+    batch_norm = description["batch_norm"]
+    if description["stored"]:
+        backbone = description["backbone"]
+        prefix = Prefix(network, cut, backbone["architecture"], params.compute)
+        order = network.backbone.operations
+        others = find_asked_prefixes(network, backbone, params)
+        if trained:
+            others = [other for other in others if order.index(other.operation) < order.index(cut)]
+        # Views are those of one run: what others will ask for is the photos as they are.
+        sources = [open_part(prefix, chosen, others if chosen.boxes is None else ()) for chosen in images]
+        if None not in sources:
+            return networks.take_apart(network, cut, batch_norm).tail, sources
+    plain = networks.take_apart(network, network.backbone.operations[0], batch_norm)
+    return plain.tail, [Pixels(*chosen) for chosen in images]
 
 
-def find_entry(parts, description, folder, compute):
-    """Return the folder of the store that holds, or will, the activations of the prefix on the records at `folder`."""
-    key = {
-        "architecture": description["backbone"]["architecture"],
-        "size": description["size"],
-        "cut": parts.cut,
-        "weights": digest_weights(parts.prefix),
-        "records": records.read_index(folder)["digest"],
-        # What the prefix makes of noise tells apart what else could change its values: an edit of the preprocessing or
-        # of how the network is built, another version of a library.
-        "noise": _digest_noise(parts.prefix),
-        # The last bits of the values depend on these.
-        "compute": compute.model_dump(),
-        "batch": FILL_BATCH,
-        "versions": [tf.__version__, keras.__version__],
-    }
-    entry = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-    return pathlib.Path(os.environ.get("THAW_STORE") or ".thaw/activations") / entry
+def find_unfinished():
+    """Return the folder of the store for the state of trainings that have not ended, or None; see `thaw.resuming`."""
+    store = find_store()
+    return store and store / "unfinished"
 
 
-def _digest_noise(prefix):
+def find_entry(prefix, images):
+    """Return the folder of the store that holds, or will, what `prefix` (a Prefix) makes of `images` (an Images)."""
+    key = json.dumps({**prefix.description, **images.describe()}, sort_keys=True)
+    return find_store() / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def open_part(prefix, images, others=()):
+    """Return the Source of what `prefix` makes of `images`, stored if it is not there yet; None where there is no room.
+
+    `others` are prefixes of the same network that other runs will ask for: a pass over the images stores theirs too,
+    as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError where
+    THAW_STORE_GIB is not a number.
+    """
+    store = find_store()
+    if store is None:
+        return None
+    store.mkdir(parents=True, exist_ok=True)
+    entry, filled = find_entry(prefix, images), False
+    while True:
+        hold = _lock(entry, "used", fcntl.LOCK_SH)
+        if filled and (entry / DOCUMENT).exists() or _is_whole(entry):
+            now = time.time_ns()  # finer than what the system would set
+            os.utime(entry / DOCUMENT, ns=(now, now))  # eviction goes by it
+            labels, _ = records.read_labels(images.folder, images.part)
+            return Source(np.load(entry / VALUES, mmap_mode="r"), labels, hold)
+        hold.close()
+        with contextlib.closing(_lock(entry, "filled", fcntl.LOCK_EX)):
+            if not _is_whole(entry):
+                size = prefix.bytes_per_image * images.count()
+                if not _make_room(store, size):
+                    print(
+                        f"activations: no room for {size >> 20} MiB at {store}; the frozen layers run in every epoch. "
+                        "THAW_STORE names another folder, THAW_STORE_GIB what it may take",
+                        file=sys.stderr,
+                    )
+                    return None
+                _fill(prefix, images, entry, others)
+        filled = True
+
+
+def find_asked_prefixes(network, backbone, params):
+    """Return a Prefix for each cut that params.yaml (a schema.Params) asks of the backbone and that is worth storing.
+
+    `network` holds the backbone; `backbone` describes it: its `name` and `architecture`.
+    """
+    asked = [(None, run) for run in params.frozen.values() if run.backbone == backbone["name"]]
+    for run in params.finetune.values():
+        start = run.start.removeprefix(PRETRAINED)
+        if backbone["name"] == (params.frozen[start].backbone if start == run.start else start):
+            asked.append((run.unfreeze, run))
+    found = {}
+    for unfreeze, run in asked:
+        opened = unfreezing.find_open_layers(network.backbone, backbone["architecture"], unfreeze)
+        cut = unfreezing.find_cut(network.backbone, opened)
+        if is_worth_storing(network, cut, run.epochs / run.views):
+            found.setdefault(cut.name, Prefix(network, cut, backbone["architecture"], params.compute))
+    return list(found.values())
+
+
+def _digest_noise(model):
     """Return the sha256 of the activations of one fixed image of noise, in hex."""
-    image = np.random.default_rng(0).uniform(0, 255, (1, *prefix.input_shape[1:])).astype(np.float32)
-    return hashlib.sha256(prefix(image, training=False).numpy().tobytes()).hexdigest()
+    image = np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:])).astype(np.float32)
+    return hashlib.sha256(model(image, training=False).numpy().tobytes()).hexdigest()
 
 
-def _open(path, parts, folder, part):
-    labels, _ = records.read_labels(folder, part)
-    shape = (len(labels), *parts.prefix.output_shape[1:])
-    if not path.exists():
-        _fill(path, shape, parts, folder, part)
-    return Source(np.load(path, mmap_mode="r"), labels)
+def _lock(entry, purpose, mode, wait=True):
+    """Return an open file that locks the entry until it is closed, or None where another holds it and `wait` is false."""
+    folder = entry.parent / ".locks"
+    folder.mkdir(exist_ok=True)
+    file = open(folder / f"{entry.name}.{purpose}", "a")
+    try:
+        fcntl.flock(file, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not wait:
+            file.close()
+            return None
+        print(f"activations: waiting for another run, which computes {entry.name}", file=sys.stderr, flush=True)
+        fcntl.flock(file, mode)
+    return file
 
 
-def _fill(path, shape, parts, folder, part):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    size, free = 4 * int(np.prod(shape)), shutil.disk_usage(path.parent).free
-    if size + KEEP_FREE > free:
-        raise InputError(
-            f"{path.parent}: the activations of {part} take {size >> 20} MiB and {free >> 20} MiB of disk are free; "
-            "make room, or have THAW_STORE name a folder on another disk"
+def _is_whole(entry):
+    """Tell whether the entry is there and holds what was written."""
+    if not entry.exists():
+        return False
+    try:
+        document = read_json(entry / DOCUMENT)
+        if _checksum(entry / VALUES) == document["crc32"]:
+            return True
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    print(f"activations: {entry} is damaged and will be computed again", file=sys.stderr, flush=True)
+    return False
+
+
+def _checksum(path):
+    value = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 24):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+def _list_entries(store):
+    """Return [(when last used, bytes, entry)], the least recently used first."""
+    found = []
+    for document in store.glob(f"*/{DOCUMENT}"):
+        with contextlib.suppress(FileNotFoundError):  # evicted by another process meanwhile
+            entry = document.parent
+            found.append((document.stat().st_mtime_ns, (entry / VALUES).stat().st_size, entry))
+    return sorted(found)
+
+
+def _find_room(store):
+    """Return how many bytes the store may still take."""
+    limit = os.environ.get("THAW_STORE_GIB") or str(GIB)
+    try:
+        allowed = float(limit) * 2**30
+    except ValueError:
+        allowed = -1
+    if not 0 <= allowed < math.inf:
+        raise InputError(f"THAW_STORE_GIB: must be a number of GiB, 0 or more (got {limit!r})")
+    taken = sum(size for _, size, _ in _list_entries(store))
+    return min(allowed - taken, shutil.disk_usage(store).free - KEEP_FREE)
+
+
+def _make_room(store, size):
+    """Evict what was used least recently and is not in use, if `size` bytes fit then; tell whether they do."""
+    _sweep(store)
+    missing = size - _find_room(store)
+    with contextlib.ExitStack() as stack:
+        evicted = []
+        for _, taken, entry in _list_entries(store):
+            if missing <= 0:
+                break
+            if lock := _lock(entry, "used", fcntl.LOCK_EX, wait=False):
+                stack.enter_context(contextlib.closing(lock))
+                evicted.append(entry)
+                missing -= taken
+        if missing > 0:
+            return False
+        for entry in evicted:
+            (entry / DOCUMENT).unlink(missing_ok=True)  # first: without it the rest is no entry
+            shutil.rmtree(entry, ignore_errors=True)
+    return True
+
+
+def _sweep(store):
+    """Remove what killed runs left half-written: nothing was written to it for ABANDONED seconds."""
+    for scratch in store.glob(".publishing-*"):
+        with contextlib.suppress(FileNotFoundError):  # published or removed meanwhile
+            if time.time() - max(path.stat().st_mtime for path in [scratch, *scratch.rglob("*")]) > ABANDONED:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _fill(prefix, images, entry, others):
+    """Store what `prefix`, and those of `others` that there is room for, make of `images`, in one pass."""
+    with contextlib.ExitStack() as stack:
+        targets, room = [(prefix, entry)], _find_room(entry.parent) - prefix.bytes_per_image * images.count()
+        for other in others:
+            place, size = find_entry(other, images), other.bytes_per_image * images.count()
+            if size > room or place.exists() or place in dict(targets).values():
+                continue
+            if lock := _lock(place, "filled", fcntl.LOCK_EX, wait=False):
+                stack.enter_context(contextlib.closing(lock))
+                targets.append((other, place))
+                room -= size
+        model = networks.build_prefixes(prefix.network, [target.operation for target, _ in targets])
+
+        @tf.function(reduce_retracing=True)
+        def run(batch):
+            return tf.nest.flatten(model(batch, training=False))
+
+        count = images.count()
+        batches = track(
+            records.read_batches(images.folder, images.part, FILL_BATCH, boxes=images.boxes),
+            f"activations at {', '.join(target.cut for target, _ in targets)}; {images.part}",
+            -(-count // FILL_BATCH),
+            "batches",
         )
+        writers = [stack.enter_context(_write_entry(*target, images)) for target in targets]
+        for batch, _ in batches:
+            for write, values in zip(writers, run(batch), strict=True):
+                write(values.numpy())
 
-    @tf.function(reduce_retracing=True)
-    def run(images):
-        return parts.prefix(images, training=False)
 
-    batches = track(
-        records.read_batches(folder, part, FILL_BATCH),
-        f"activations at {parts.cut}, {part}",
-        -(-shape[0] // FILL_BATCH),
-        "batches",
-    )
-    with publish(path) as scratch:
-        array = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float32, shape=shape)
-        start = 0
-        for images, _ in batches:
-            array[start : start + len(images)] = run(images)
-            start += len(images)
-        array.flush()
-        del array
+@contextlib.contextmanager
+def _write_entry(prefix, entry, images):
+    """Give a function that appends activations (b, ...) float32 to a new entry; it is published when all are in."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": (images.count(), *prefix.model.output_shape[1:])}
+    with publish(entry, sync=False) as scratch:
+        scratch.mkdir()
+        with open(scratch / VALUES, "w+b") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.seek(0)
+            checksum = zlib.crc32(file.read())
+
+            def write(values):
+                nonlocal checksum
+                content = memoryview(np.ascontiguousarray(values)).cast("B")
+                checksum = zlib.crc32(content, checksum)
+                file.write(content)
+
+            yield write
+        write_json(scratch / DOCUMENT, {**prefix.description, **images.describe(), "crc32": checksum})

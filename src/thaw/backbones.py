@@ -130,20 +130,27 @@ ARCHITECTURES = {
 
 @keras.saving.register_keras_serializable("thaw")
 class Preprocessing(keras.layers.Layer):
-    """Pixels (b, h, w, 3) float32 in [0, 255] -> what the architecture was trained on, same shape."""
+    """Pixels (b, h, w, 3) float32 in [0, 255] -> what the architecture was trained on, same shape.
 
-    def __init__(self, architecture, **options):
+    `mode` other than `own` makes a mistake that published runs made, to show what it does: `rescaled` divides by 255
+    before, the name of another architecture takes that one's preprocessing.
+    """
+
+    def __init__(self, architecture, mode="own", **options):
         super().__init__(**options)
-        self.architecture = architecture
+        self.architecture, self.mode = architecture, mode
 
     def call(self, pixels):
-        return ARCHITECTURES[self.architecture].preprocess(pixels)
+        if self.mode == "rescaled":
+            pixels = pixels / 255
+        chosen = self.mode if self.mode in ARCHITECTURES else self.architecture
+        return ARCHITECTURES[chosen].preprocess(pixels)
 
     def compute_output_shape(self, shape):
         return shape
 
     def get_config(self):
-        return {**super().get_config(), "architecture": self.architecture}
+        return {**super().get_config(), "architecture": self.architecture, "mode": self.mode}
 
 
 def build(architecture, width, size):
@@ -188,7 +195,7 @@ def find_single_tensors(model):
     """
     last_use = {}
     for i, operation in enumerate(model.operations):
-        for tensor in _inputs_of(operation):
+        for tensor in find_inputs(operation):
             last_use[id(tensor)] = i
     last_use[id(model.outputs[0])] = len(model.operations)
     alive, points = set(), []
@@ -199,5 +206,6 @@ def find_single_tensors(model):
     return points
 
 
-def _inputs_of(operation):
+def find_inputs(operation):
+    """Return the tensors that the operation takes in."""
     return [tensor for node in operation._inbound_nodes[:1] for tensor in node.input_tensors]

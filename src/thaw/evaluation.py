@@ -7,25 +7,28 @@ import pandas as pd
 import scipy.special
 
 from thaw import activations, latency, networks, records, scoring
+from thaw.activations import Images
 from thaw.names import PARTS
 from thaw.publishing import write_json, write_table
 
 BATCH = 32
 
 
-def evaluate(name, compute, folder):
+def evaluate(name, params, folder):
     """Score run `name` on the records at `folder`, once, and write its metrics, tables and timing.
 
     Predictions are of validation and test.
     """
     network, description = networks.load(name)
-    parts = networks.take_apart_as(network, description)
     index = records.read_index(folder)
     names = [part for part in PARTS if index["counts"][part]]
+    images = [Images(folder, part) for part in names]
+    cut = network.backbone and networks.find_cut(network, description)
+    tail, sources = activations.open_run(network, description, cut, images, params, trained=True)
     classes, scores, by_class, predictions = index["classes"], {}, [], []
-    for part, source in zip(names, activations.open_parts(parts, description, folder, names, compute), strict=True):
+    for part, source in zip(names, sources, strict=True):
         labels, ids = records.read_labels(folder, part)
-        logits = parts.tail.predict(source.read_batches(BATCH), verbose=0)
+        logits = tail.predict(source.read_batches(BATCH), verbose=0)
         scores[part] = {key: round(value, 6) for key, value in scoring.score(labels, logits).items()}
         by_class.append(scoring.score_classes(labels, logits, classes).round(6).assign(part=part))
         if part != "train":

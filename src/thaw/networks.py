@@ -49,7 +49,6 @@ class Parts(NamedTuple):
 
     prefix: keras.Model | None  # pixels -> activations at the cut; None where nothing is frozen
     tail: keras.Model  # activations (or pixels) -> logits
-    cut: str  # the operation that ends the prefix; "pixels" where there is none, "pooling" where only the head trains
 
 
 @keras.saving.register_keras_serializable("thaw")
@@ -71,10 +70,13 @@ class FixedStatistics(keras.layers.Layer):
         return self.network.compute_output_shape(shape)
 
 
-def build_classifier(architecture, width, size, head, classes):
-    """Return backbone, global average pooling and `head` (a Head) as a Network with random weights."""
+def build_classifier(architecture, width, size, head, classes, preprocessing="own"):
+    """Return backbone, global average pooling and `head` (a Head) as a Network with random weights.
+
+    `preprocessing` is a mode of backbones.Preprocessing.
+    """
     backbone = backbones.build(architecture, width, size)
-    preprocessing = backbones.Preprocessing(architecture, name="preprocessing")
+    preprocessing = backbones.Preprocessing(architecture, preprocessing, name="preprocessing")
     top = _build_head(backbone.output.shape[-1], head, classes)
     pixels = keras.Input((size, size, 3), name="pixels")
     features = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(preprocessing(pixels)))
@@ -110,21 +112,37 @@ def take_apart(network, cut, batch_norm):
     At the backbone's output the pooling goes to the prefix: only the head is left to train. `batch_norm` is the mode
     of the tail: with `batch`, open BatchNorm layers normalise by the batch and move their statistics in training.
     """
-    backbone, head = network.backbone, network.head
-    pixels = keras.Input(network.model.input_shape[1:], name="pixels")
+    backbone = network.backbone
     if cut is backbone.operations[-1]:
-        features = network.model.get_layer("pooling")(backbone(network.preprocessing(pixels), training=False))
-        return Parts(keras.Model(pixels, features), head, "pooling")
+        return Parts(build_prefixes(network, [cut]), network.head)
     if cut is backbone.operations[0]:
-        features = network.preprocessing(pixels)
-        inputs, prefix, name, rest = pixels, None, "pixels", backbone
+        inputs = keras.Input(network.model.input_shape[1:], name="pixels")
+        prefix, features, rest = None, network.preprocessing(inputs), backbone
     else:
-        before = keras.Model(backbone.input, cut.output)
-        prefix = keras.Model(pixels, before(network.preprocessing(pixels), training=False))
+        prefix = build_prefixes(network, [cut])
         inputs = features = keras.Input(cut.output.shape[1:], name="activations")
-        name, rest = cut.name, keras.Model(cut.output, backbone.output)
+        rest = keras.Model(cut.output, backbone.output)
     features = rest(features) if batch_norm == "batch" else FixedStatistics(rest)(features)
-    return Parts(prefix, keras.Model(inputs, head(network.model.get_layer("pooling")(features))), name)
+    return Parts(prefix, keras.Model(inputs, network.head(network.model.get_layer("pooling")(features))))
+
+
+def build_prefixes(network, cuts):
+    """Return the model pixels -> activations at each of `cuts`, operations of the backbone: one array, or a list.
+
+    At the backbone's output they are the pooled features (b, c).
+    """
+    pixels = keras.Input(network.model.input_shape[1:], name="pixels")
+    before = keras.Model(network.backbone.input, [cut.output for cut in cuts])
+    outputs = before(network.preprocessing(pixels), training=False)
+    last, pooling = network.backbone.operations[-1], network.model.get_layer("pooling")
+    outputs = [pooling(output) if cut is last else output for cut, output in zip(cuts, outputs, strict=True)]
+    return keras.Model(pixels, outputs if len(outputs) > 1 else outputs[0])
+
+
+def name_cut(network, cut):
+    """Return what metrics call the operation `cut`: its name, `pixels` for the input, `pooling` for the output."""
+    names = {id(network.backbone.operations[0]): "pixels", id(network.backbone.operations[-1]): "pooling"}
+    return names.get(id(cut), cut.name)
 
 
 def load(name):
@@ -143,17 +161,20 @@ def rebuild(description):
     size, classes = description["size"], len(description["classes"])
     if description["backbone"] is None:
         return build_baseline(BaselineNetwork(**description["network"]), size, classes)
-    backbone = description["backbone"]
-    return build_classifier(backbone["architecture"], backbone["width"], size, Head(**description["head"]), classes)
+    return build_described(description["backbone"], size, description["head"], classes)
 
 
-def take_apart_as(network, description):
-    """Return the Parts of a rebuilt network at the cut that its run had; a baseline CNN is all tail."""
-    if network.backbone is None:
-        return Parts(None, network.model, "pixels")
+def build_described(backbone, size, head, classes):
+    """Return the Network with random weights of a backbone and a head as the documents beside weights describe them."""
+    mode = backbone.get("preprocessing", "own")
+    return build_classifier(backbone["architecture"], backbone["width"], size, Head(**head), classes, mode)
+
+
+def find_cut(network, description):
+    """Return the operation of the backbone at which the described run's network is taken apart."""
     asked = description["unfreeze"] and unfreezing.Unfreeze(**description["unfreeze"])
     opened = unfreezing.find_open_layers(network.backbone, description["backbone"]["architecture"], asked)
-    return take_apart(network, unfreezing.find_cut(network.backbone, opened), description["batch_norm"])
+    return unfreezing.find_cut(network.backbone, opened)
 
 
 def count_parameters(weights):

@@ -47,6 +47,7 @@ class Backbone(Section):
     weights: str  # imagenet, sample, random, or the path of a file ending in .h5
     seed: Seed | None = None  # of the first weights, for sample and random
     pretraining: Pretraining | None = None  # for sample
+    preprocessing: Literal[("own", "rescaled", *ARCHITECTURES)] = "own"  # others are mistakes: backbones.Preprocessing
 
     @pydantic.field_validator("weights")
     @classmethod
@@ -89,6 +90,7 @@ def pretrain(name, backbone):
         "weights": backbone.weights,
         "official": official,
         **came,
+        **({} if backbone.preprocessing == "own" else {"preprocessing": backbone.preprocessing}),
     }
 
 
@@ -99,7 +101,8 @@ def save_pretrained(model, document):
     """
     with publish(f"models/pretrained/{document['name']}.weights.h5") as path:
         model.save_weights(path)
-    network = {key: document[key] for key in ("name", "architecture", "width")}
+    told = ("name", "architecture", "width", "preprocessing")
+    network = {key: document[key] for key in told if key in document}
     write_json(f"models/pretrained/{document['name']}.json", {"backbone": network})
 
 

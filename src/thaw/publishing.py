@@ -11,10 +11,11 @@ import tempfile
 
 
 @contextlib.contextmanager
-def publish(path):
+def publish(path, sync=True):
     """Give a path beside `path` to write a file or folder at; on leaving without an error it takes the place of `path`.
 
-    What stood there before stays until then, and stays whole when the body fails or is killed.
+    What stood there before stays until then, and stays whole when the body fails or is killed. Without `sync` the disk
+    may not hold all of it when the power fails: for what carries a checksum.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +23,8 @@ def publish(path):
     try:
         # The name is kept: some writers choose the format by its ending.
         yield scratch / path.name
-        _sync(scratch / path.name)
+        if sync:
+            _sync(scratch / path.name)
         if path.is_dir() and not path.is_symlink():
             path.rename(scratch / "replaced")  # a folder cannot be renamed over one that holds files
         (scratch / path.name).rename(path)

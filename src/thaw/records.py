@@ -1,6 +1,7 @@
 """TFRecords: photos decoded and resized once, and the pipelines that read them.
 
-A record holds `image` (raw uint8, h * w * 3 bytes, row by row), `label` int64 and `id` (16 hex digits, bytes).
+A record holds `image` (raw uint8, h * w * 3 bytes, row by row), `label` int64 and `id` (16 hex digits, bytes). Labels
+and ids stand in a table beside them once more, so that they are read without the images.
 """
 
 import concurrent.futures
@@ -10,17 +11,19 @@ import pathlib
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import PIL.ImageOps
 import pydantic
 import tensorflow as tf
 
-from thaw.params import Section
 from thaw.names import PARTS
+from thaw.params import Section
 from thaw.progress import track
-from thaw.publishing import digest_of, publish, read_json, write_json
+from thaw.publishing import digest_of, publish, read_json, write_json, write_table
+from thaw.views import cut_out
 
-INDEX = "index.json"
+INDEX, LABELS = "index.json", "labels.csv"
 SHUFFLED_TOGETHER = 4096  # images held while shuffling, 600 MiB at 224 px: all of TF-Flowers' train part
 
 
@@ -56,7 +59,7 @@ def write_records(rows, photos, image, folder):
     stage's metrics: counts, bytes, digest, and what was converted or set aside and why.
     """
     photos, classes = pathlib.Path(photos), sorted(rows["class"].unique())
-    converted, set_aside, counts, shards = [], [], {}, {}
+    converted, set_aside, written, counts, shards = [], [], [], {}, {}
     with publish(folder) as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         scratch.mkdir()
         done = track(_prepare_all(pool, rows, photos, image.size), "preprocess", len(rows), "photos")
@@ -76,14 +79,14 @@ def write_records(rows, photos, image, folder):
                         if pixels is None:
                             continue
                         writer.write(_encode(row, pixels))
+                        written.append({"part": part, "id": row["id"], "label": row["label"]})
                         counts[part] += 1
                 shards[path.name] = digest_of(path)
         next(done, None)  # lets the progress say its last word
         size = sum(path.stat().st_size for path in scratch.iterdir())
         digest = hashlib.sha256("".join(f"{name} {shards[name]}\n" for name in sorted(shards)).encode()).hexdigest()
-        write_json(
-            scratch / INDEX, {"size": image.size, "classes": classes, "counts": counts, "digest": digest}
-        )
+        write_table(scratch / LABELS, pd.DataFrame(written, columns=["part", "id", "label"]))
+        write_json(scratch / INDEX, {"size": image.size, "classes": classes, "counts": counts, "digest": digest})
     return {
         "preprocess": {"photos": counts, "bytes": size, "digest": digest, "converted": converted, "set_aside": set_aside}
     }
@@ -94,37 +97,39 @@ def read_index(folder):
     return read_json(pathlib.Path(folder) / INDEX)
 
 
-def read_part(folder, part):
-    """Return the tf.data.Dataset of a part, in order: (image (h, w, 3) uint8, label int64, id bytes)."""
-    size = read_index(folder)["size"]
-    return _read_serialized(folder, part).map(lambda record: _decode(record, size), num_parallel_calls=tf.data.AUTOTUNE)
-
-
 def read_labels(folder, part):
-    """Return (labels (n,) int64, ids (n,) str) of a part, in the order of `read_part`."""
-    features = {"label": tf.io.FixedLenFeature([], tf.int64), "id": tf.io.FixedLenFeature([], tf.string)}
-    rows = _read_serialized(folder, part).map(lambda record: tf.io.parse_single_example(record, features))
-    rows = list(rows.as_numpy_iterator())
-    labels = np.array([row["label"] for row in rows], dtype=np.int64)
-    return labels, np.array([row["id"].decode() for row in rows], dtype=str)
+    """Return (labels (n,) int64, ids (n,) str) of a part, in the order of its records."""
+    rows = pd.read_csv(pathlib.Path(folder) / LABELS, dtype={"label": np.int64, "id": str})
+    rows = rows[rows.part == part]
+    return rows.label.to_numpy(), rows["id"].to_numpy(dtype=str)
 
 
-def read_batches(folder, part, batch_size, order=None):
+def read_batches(folder, part, batch_size, order=None, boxes=None):
     """Return batches (images (b, h, w, 3) float32 in [0, 255], labels (b,) int64) of a part, the last one smaller.
 
-    `order` seeds the shuffling; None keeps the order of the records.
+    `order` seeds the shuffling; None keeps the order of the records. `boxes` (n, 4), by record, is the view of them
+    (see `thaw.views`); None shows them as they are.
     """
-    index = read_index(folder)
-    records = _read_serialized(folder, part)
+    index, files = read_index(folder), sorted(pathlib.Path(folder).glob(f"{part}-*.tfrecord"))
+    count, size = index["counts"][part], index["size"]
+    records = tf.data.TFRecordDataset([str(path) for path in files])
+    records = records.apply(tf.data.experimental.assert_cardinality(count))
+    if boxes is not None:
+        records = tf.data.Dataset.zip(records, tf.data.Dataset.from_tensor_slices(boxes))
     if order is not None:
-        records = records.shuffle(min(index["counts"][part], SHUFFLED_TOGETHER), seed=order)
+        records = records.shuffle(min(count, SHUFFLED_TOGETHER), seed=order)
 
-    def decode(serialized):
-        image, label, _ = _decode(serialized, index["size"])
-        return tf.cast(image, tf.float32), label
+    def decode(record, *box):
+        row = tf.io.parse_single_example(
+            record, {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+        )
+        pixels = tf.reshape(tf.io.decode_raw(row["image"], tf.uint8), (size, size, 3))
+        return tf.cast(pixels, tf.float32), row["label"], *box
 
-    records = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    return records.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    batches = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+    if boxes is not None:
+        batches = batches.map(lambda images, labels, drawn: (cut_out(images, drawn), labels))
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def _prepare_all(pool, rows, photos, size):
@@ -154,21 +159,3 @@ def _encode(row, pixels):
     }
     # Without deterministic=True the bytes differ from process to process.
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
-
-
-def _read_serialized(folder, part):
-    files = [str(path) for path in sorted(pathlib.Path(folder).glob(f"{part}-*.tfrecord"))]
-    count = read_index(folder)["counts"][part]
-    return tf.data.TFRecordDataset(files).apply(tf.data.experimental.assert_cardinality(count))
-
-
-def _decode(record, size):
-    row = tf.io.parse_single_example(
-        record,
-        {
-            "image": tf.io.FixedLenFeature([], tf.string),
-            "label": tf.io.FixedLenFeature([], tf.int64),
-            "id": tf.io.FixedLenFeature([], tf.string),
-        },
-    )
-    return tf.reshape(tf.io.decode_raw(row["image"], tf.uint8), (size, size, 3)), row["label"], row["id"]

@@ -152,13 +152,15 @@ def write_costs(results, folder="."):
     for run in results.runs:
         train, evaluate = (read_timing(folder, stage, run.name) for stage in ("train", "evaluate"))
         seconds = train["seconds"]
-        row = [run.name + results.marks[run.name], run.thaws, run.training]
+        row = [run.name + results.marks[run.name], run.thaws, run.training, train["batches_from"]]
         row += [f"{seconds[key]:.2f}" for key in ("prefix", "per_epoch", "training")]
-        row += [f"{seconds['prefix'] + seconds['training']:.2f}", f"{train['peak_memory_mib']:,}"]
+        row += [f"{seconds['prefix'] + seconds['training']:.2f}", f"{100 * train['waiting_share']:.1f}"]
+        row.append(f"{train['peak_memory_mib']:,}")
         for batch in ("batch_1", "batch_32"):
             row += [f"{evaluate['ms_per_image'][batch][key]:.2f}" for key in ("median", "p95")]
         rows.append(row)
-    header = ["Run", "What thaws", "Epochs", "Prefix s", "s/epoch", "Training s", "Total s", "Peak memory MiB"]
+    header = ["Run", "What thaws", "Epochs", "Batches from", "Prefix s", "s/epoch", "Training s", "Total s"]
+    header += ["Waiting %", "Peak memory MiB"]
     header += [f"{key}, batch {batch}" for batch in (1, 32) for key in ("ms/image", "p95")]
     preprocess = read_metrics(pathlib.Path(folder) / "metrics/timing/preprocess.json", "preprocess")
     sections = [
@@ -168,9 +170,11 @@ def write_costs(results, folder="."):
         "\n".join(f"- {fact}" for fact in describe_machine()),
         "This is the machine on which this page was written, with the times as they stood then; a run that was trained "
         "elsewhere has its times from there.",
-        to_markdown(header, rows, left=3),
+        to_markdown(header, rows, left=4),
         "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store "
-        "already. Training and total are of a run's own epochs, without those of the frozen run that it starts from. "
+        "already; one pass stores it for every run that will ask for it, and the first of them bears the cost. Training "
+        "and total are of a run's own epochs, without those of the frozen run that it starts from. Waiting: the share of "
+        "the last epoch in which training waited for data. Peak memory is resident memory of the training process. "
         "Milliseconds per image are medians and 95th percentiles over batches of 1 and of 32, after a warm-up.",
         f"Preprocessing: {preprocess['images_per_second']:,} images per second, {preprocess['seconds']:,} s in all.",
         *_list_notes(results),

@@ -1,0 +1,235 @@
+"""Compares thaw with the naive loop; see README.md in this folder.
+
+    ./run python benchmarks/compare.py
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import keras
+import matplotlib
+import numpy as np
+import pandas as pd
+import PIL.Image
+from matplotlib.figure import Figure
+
+from rows import BATCH, ROWS
+from thaw import records
+from thaw.params import InputError, load, run
+from thaw.plotting import BLUE, FAINT, INK, use_style
+from thaw.progress import track
+from thaw.publishing import publish, write_json
+from thaw.records import write_records
+from thaw.splitting import read_split
+from thaw.training import measure_peak_memory
+
+HERE = pathlib.Path(__file__).resolve().parent
+TURNS = 2  # measured ones of each side, after a first one that traces
+NEEDED = ("data/records/index.json", "data/raw", "models/pretrained/mobilenet.json", "models/pretrained/resnet50.json")
+
+
+class Side:
+    """A worker process, and what its turns took."""
+
+    def __init__(self, name, row, store):
+        self.name = name
+        environment = {**os.environ, "THAW_STORE": str(store)}
+        command = [sys.executable, str(HERE / "worker.py"), name, str(row)]
+        with tempfile.NamedTemporaryFile(delete=False) as log:
+            self.log = pathlib.Path(log.name)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+            )
+        self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise InputError(f"the {self.name} side stopped:\n{self.log.read_text()[-2000:]}")
+        return json.loads(line)
+
+    def take_turn(self):
+        self.process.stdin.write("turn\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.log.unlink()
+
+
+def main():
+    missing = [path for path in NEEDED if not pathlib.Path(path).exists()]
+    if missing:
+        raise InputError(f"{missing[0]}: not there; ./run dvc repro preprocess weights makes what the benchmark needs")
+    counts = records.read_index("data/records")["counts"]
+    results = [*compare_preprocessing(), compare_feeding(counts)]
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="benchmark-", dir=".thaw"))
+    try:
+        for number, row in enumerate(track(ROWS, "benchmark", len(ROWS), "rows")):
+            results.append(compare_row(number, row, counts, folder))
+            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    results.append(time_warm_repro())
+    print(render(results))
+    write_json(HERE / "results.json", results)
+    figure = draw([result for result in results if result["ratio"]])
+    with publish(HERE / "results.svg") as path, use_style():
+        figure.savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+
+
+def compare_row(number, row, counts, folder):
+    """Return the result of a row: whole runs, from alternating turns of both sides."""
+    # Each first row of a cut fills the store for itself alone; only "again" finds what the row before it left.
+    store = folder / (str(number - 1) if row.filled else str(number))
+    naive, thaw = Side("naive", number, store), Side("thaw", number, store)
+    first = {"naive": naive.take_turn()}
+    opened = thaw.take_turn()
+    first["thaw"] = thaw.take_turn()
+    turns = {"naive": [], "thaw": []}
+    for _ in range(TURNS):
+        turns["naive"].append(naive.take_turn())
+        turns["thaw"].append(thaw.take_turn())
+    naive.stop()
+    thaw.stop()
+    whole = {side: {} for side in turns}
+    for side, taken in turns.items():
+        for clock in ("wall", "cpu"):
+            # Seconds for each photo; a validation photo stands in a turn in the same proportion as in an epoch.
+            per_photo = sum(turn[clock] for turn in taken) / sum(turn["train"] + turn["validation"] for turn in taken)
+            epoch = per_photo * (counts["train"] + counts["validation"])
+            tracing = max(0, first[side][clock] - sum(turn[clock] for turn in taken) / TURNS)
+            whole[side][clock] = row.epochs * epoch + tracing
+    kept = row.epochs * np.mean([turn["kept"] for turn in turns["thaw"]])
+    whole["thaw"]["wall"] += opened["wall"] + kept
+    whole["thaw"]["cpu"] += opened["cpu"]
+    if number + 1 == len(ROWS) or not ROWS[number + 1].filled:
+        shutil.rmtree(store, ignore_errors=True)
+    return {
+        "row": row.name,
+        "epochs": row.epochs,
+        "naive_s": round(whole["naive"]["wall"], 2),
+        "thaw_s": round(whole["thaw"]["wall"], 2),
+        "ratio": round(whole["naive"]["wall"] / whole["thaw"]["wall"], 2),
+        "limit": round(opened["limit"], 2),
+        "cpu_ratio": round(whole["naive"]["cpu"] / whole["thaw"]["cpu"], 2),
+        "memory_ratio": round(taken_memory(turns["naive"]) / taken_memory(turns["thaw"]), 2),
+        "naive_peak_mib": taken_memory(turns["naive"]),
+        "thaw_peak_mib": taken_memory(turns["thaw"]),
+        "fill_s": round(opened["wall"], 2),
+        "state_s": round(float(kept), 2),
+        "batches_from": "store" if opened["stored"] else "records",
+    }
+
+
+def taken_memory(turns):
+    """Return the peak resident memory of a side, MiB."""
+    return turns[-1]["peak_mib"]
+
+
+def compare_preprocessing():
+    """Yield the rows of preprocessing against a loop with Pillow in one process: wall time, and per core-second."""
+    rows, image = read_split("data/split.csv"), load().image
+    naive, thaw = [], []
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=".thaw") as folder:
+        for turn in range(3):
+            naive.append(measure(lambda: loop_over_photos(rows, image.size)))
+            thaw.append(measure(lambda: write_records(rows, "data/raw", image, f"{folder}/{turn}")))
+    for name, clock, limit in (("wall time", 0, float(os.cpu_count())), ("core-seconds", 1, 1.0)):
+        seconds = [sum(times[clock] for times in side) / len(side) for side in (naive, thaw)]
+        yield {
+            "row": f"preprocess, {name}, against one process",
+            "naive_s": round(seconds[0], 2),
+            "thaw_s": round(seconds[1], 2),
+            "ratio": round(seconds[0] / seconds[1], 2),
+            "limit": limit,
+        }
+
+
+def loop_over_photos(rows, size):
+    """Decode and resize every photo, one after the other, and write the pixels to a file, as records are written."""
+    with tempfile.TemporaryFile(dir=".thaw") as file:
+        for name in rows.file:
+            with PIL.Image.open(pathlib.Path("data/raw") / name) as photo:
+                pixels = np.asarray(photo.convert("RGB").resize((size, size), PIL.Image.Resampling.BILINEAR))
+            file.write(pixels.tobytes())
+
+
+def compare_feeding(counts):
+    """Return the row of one frozen epoch fed from NumPy arrays in memory against the same from the records."""
+    network = keras.applications.MobileNet(include_top=False, weights=None, pooling="avg")
+    network.trainable = False
+    model = keras.Sequential([network, keras.layers.Dense(5)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    count = 640
+    batches = records.read_batches("data/records", "train", BATCH).take(count // BATCH).cache()
+    images = np.concatenate([images for images, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches])
+
+    def from_arrays():
+        model.fit(images, labels, batch_size=BATCH, verbose=0)
+
+    def from_records():
+        model.fit(records.read_batches("data/records", "train", BATCH, order=1).take(count // BATCH), verbose=0)
+
+    measure(from_arrays), measure(from_records)  # trace
+    naive, thaw = zip(*[(measure(from_arrays)[0], measure(from_records)[0]) for _ in range(3)])
+    scale = counts["train"] / count / 3
+    return {
+        "row": "MobileNet, an epoch fed from records, against NumPy arrays in memory",
+        "naive_s": round(sum(naive) * scale, 2),
+        "thaw_s": round(sum(thaw) * scale, 2),
+        "ratio": round(sum(naive) / sum(thaw), 2),
+        "limit": 1.0,
+        "naive_arrays_mib": round(counts["train"] * images[0].nbytes / 2**20),
+    }
+
+
+def time_warm_repro():
+    """Return the row of a `dvc repro` of the whole table that finds nothing to do."""
+    seconds, _ = measure(lambda: subprocess.run(["./run", "dvc", "repro", "--quiet"], check=True))
+    return {"row": "dvc repro with nothing to do, seconds", "naive_s": None, "thaw_s": round(seconds, 2), "ratio": None, "limit": 15}
+
+
+def measure(work):
+    """Return (wall seconds, CPU seconds of this process) that calling `work` takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def render(results):
+    """Return the results as a table for a terminal."""
+    table = pd.DataFrame(results).set_index("row")
+    columns = ["naive_s", "thaw_s", "ratio", "limit", "cpu_ratio", "memory_ratio"]
+    return table[columns].to_string(na_rep="")
+
+
+def draw(results):
+    """Return a Figure of each row's ratio as a bar, with a tick at what arithmetic allows, on a logarithmic axis."""
+    with use_style():
+        figure = Figure(figsize=(8, 0.32 * len(results) + 1))
+        axes = figure.add_subplot()
+        places = np.arange(len(results))[::-1]
+        axes.barh(places, [result["ratio"] - 0.5 for result in results], left=0.5, height=0.6, color=BLUE)
+        axes.scatter([result["limit"] for result in results], places, marker="|", s=200, color=INK, label="what arithmetic allows")
+        axes.axvline(1, color=FAINT, linewidth=1)
+        for place, result in zip(places, results, strict=True):
+            axes.annotate(f"{result['ratio']:g}×", (result["ratio"], place), (4, 0), textcoords="offset points", va="center")
+        axes.set(xscale="log", xlim=(0.5, None), yticks=places, yticklabels=[result["row"] for result in results])
+        axes.set_title("Time of the naive loop over time of thaw, whole runs")
+        axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.legend(loc="lower right")
+    return figure
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,67 @@
+"""The state of a training that has not ended: kept after each epoch, so that a run that was killed goes on from there."""
+
+import hashlib
+import json
+import pathlib
+import shutil
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from thaw.publishing import publish, read_json, write_json
+
+STATE, ROWS = "state.npz", "epochs.json"
+
+
+class Unfinished:
+    """The kept state of one training, in a folder whose name is the digest of all that the training depends on.
+
+    `inputs` is a JSON document of it; the code of thaw and the versions of the libraries are added here. `folder` None
+    keeps nothing.
+    """
+
+    def __init__(self, folder, inputs):
+        versions = [tf.__version__, keras.__version__, np.__version__]
+        key = json.dumps([inputs, _digest_code(), versions], sort_keys=True)
+        self.path = folder and pathlib.Path(folder) / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def resume(self, variables):
+        """Set the Keras `variables` to what was kept, if anything was; return the rows of the epochs that are done."""
+        if not self.path or not self.path.exists():
+            return []
+        rows = read_json(self.path / ROWS)
+        with np.load(self.path / STATE) as kept:
+            values = [kept[str(i)] for i in range(len(kept.files))]
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        print(f"going on after epoch {len(rows)}, where an earlier run stopped", file=sys.stderr, flush=True)
+        return rows
+
+    def keep(self, variables, rows):
+        """Keep the values of `variables` and `rows`, a JSON-ready row for each epoch, in place of what was kept."""
+        if not self.path:
+            return
+        with publish(self.path) as scratch:
+            scratch.mkdir()
+            np.savez(scratch / STATE, **{str(i): variable.numpy() for i, variable in enumerate(variables)})
+            write_json(scratch / ROWS, rows)
+
+    def discard(self):
+        """Forget the state: the training has ended and its outputs are published."""
+        if self.path:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _digest_code():
+    """Return the sha256 of the modules of thaw that this process has imported, in hex."""
+    files = {
+        name: module.__file__
+        for name, module in sys.modules.items()
+        if name.split(".")[0] == "thaw" and getattr(module, "__file__", None)
+    }
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + pathlib.Path(files[name]).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,234 @@
+"""A training that was stopped goes on from its last finished epoch, and ends as if it had not been."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import test_pipeline
+from small import write_photos
+
+from thaw import backbones, pretraining, records, resuming, training
+from thaw.activations import Source
+from thaw.params import write_yaml
+from thaw.publishing import read_json
+from thaw.resuming import Unfinished
+from thaw.schema import Params
+
+ADAM = {"name": "adam", "learning_rate": 0.01}
+HEAD = {"dense": [8], "dropout": 0.3, "batch_norm": True}
+STAGES = pathlib.Path(training.__file__).parents[2] / "stages"
+EPOCHS = 40
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Give a function after which the training stops, its state kept, at the end of that epoch, once."""
+    keep, stops = Unfinished.keep, []
+
+    def keep_and_stop(unfinished, variables, rows):
+        keep(unfinished, variables, rows)
+        if len(rows) in stops:
+            stops.clear()
+            raise Stopped
+
+    monkeypatch.setattr(Unfinished, "keep", keep_and_stop)
+    return stops.append
+
+
+# Epochs alone, in this process
+
+
+def fit(unfinished, epochs=5):
+    """Train a small network with dropout and Adam on numbers; return (weights, history)."""
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((6,)), keras.layers.Dense(16, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    generator = np.random.default_rng(4)
+    source = Source(generator.normal(size=(30, 6)).astype(np.float32), np.arange(30) % 3)
+    phase = training.Phase.model_validate({"optimizer": ADAM, "epochs": epochs})
+    settings = training.Training(seed=1, batch_size=8)
+    history = training.fit(model, [source], source, phase, settings, unfinished)
+    return model.get_weights(), history.drop(columns=["seconds", "waiting"])
+
+
+def test_epochs_that_were_stopped_and_go_on_end_with_the_same_weights(tmp_path, stop_after):
+    stop_after(2)
+    with pytest.raises(Stopped):
+        fit(Unfinished(tmp_path, "a"))
+    weights, history = fit(Unfinished(tmp_path, "a"))
+    undisturbed, its_history = fit(Unfinished(None, None))
+    for weight, expected in zip(weights, undisturbed, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    assert history.to_csv() == its_history.to_csv()
+
+
+def test_epochs_that_are_done_are_not_trained_again(tmp_path, stop_after, monkeypatch):
+    stop_after(3)
+    with pytest.raises(Stopped):
+        fit(Unfinished(tmp_path, "a"))
+    orders, read = [], Source.read_batches
+
+    def note(source, batch_size, order=None):
+        orders.append(order)
+        return read(source, batch_size, order)
+
+    monkeypatch.setattr(Source, "read_batches", note)
+    _, history = fit(Unfinished(tmp_path, "a"))
+    assert [order for order in orders if order is not None] == [100_003 + epoch for epoch in (3, 4)]
+    assert list(history.epoch) == [1, 2, 3, 4, 5]
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    variable = keras.Variable([1.0, 2.0])
+    unfinished = Unfinished(None, "a")
+    unfinished.keep([variable], [{"epoch": 1}])
+    assert unfinished.resume([variable]) == []
+    unfinished.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_kept_comes_back(tmp_path):
+    variables = [keras.Variable([1.0, 2.0]), keras.Variable(np.int32([[3, 4]]), dtype="int32")]
+    Unfinished(tmp_path, "a").keep(variables, [{"epoch": 1}])
+    others = [keras.Variable([0.0, 0.0]), keras.Variable(np.int32([[0, 0]]), dtype="int32")]
+    assert Unfinished(tmp_path, "a").resume(others) == [{"epoch": 1}]
+    for variable, other in zip(variables, others, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), other.numpy())
+
+
+@pytest.mark.parametrize("name", ["_digest_code", "tf.__version__", "keras.__version__", "np.__version__"])
+def test_a_state_is_not_taken_up_by_other_code_or_versions(name, tmp_path, monkeypatch):
+    variable = keras.Variable([1.0])
+    Unfinished(tmp_path, "a").keep([variable], [{"epoch": 1}])
+    monkeypatch.setattr(f"thaw.resuming.{name}", "0" if "version" in name else lambda: "other code")
+    assert Unfinished(tmp_path, "a").resume([variable]) == []
+
+
+def test_an_edit_of_the_code_changes_its_digest(tmp_path, monkeypatch):
+    before = resuming._digest_code()
+    copy = tmp_path / "training.py"
+    copy.write_bytes(pathlib.Path(training.__file__).read_bytes() + b"\n")
+    monkeypatch.setattr(training, "__file__", str(copy))
+    assert resuming._digest_code() != before
+
+
+# Runs, in this process
+
+
+def write_backbone():
+    keras.utils.set_random_seed(3)
+    model = backbones.build("MobileNet", 0.125, 32)
+    pretraining.save_pretrained(
+        model, {"name": "tiny", "architecture": "MobileNet", "width": 0.125, "weights": "random"}
+    )
+
+
+def train(threads, kind="frozen", seed=1, batch_size=8, rate=0.01, epochs=4):
+    keras.utils.set_random_seed(seed)
+    settings = training.Training(seed=seed, batch_size=batch_size)
+    params = Params(*[None] * 3, threads, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={})
+    phase = {"optimizer": {"name": "adam", "learning_rate": rate}, "epochs": epochs}
+    if kind == "baseline":
+        network = {"filters": [4], "dense": 4, "dropout": 0.3}
+        run = training.BaselineRun.model_validate({"network": network, **phase})
+        return training.train_baseline(run, params, "data/records")
+    run = training.FrozenRun.model_validate({"backbone": "tiny", "head": HEAD, **phase})
+    return training.train_frozen("tiny", run, params, "data/records")
+
+
+@pytest.fixture
+def tiny_project(tmp_path, monkeypatch):
+    """A folder with records of 32 pixels and a pretrained backbone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("THAW_STORE", raising=False)
+    rows = write_photos(tmp_path / "photos", 24, 3)
+    records.write_records(rows, "photos", records.Image(size=32, shards=2), "data/records")
+    write_backbone()
+    return tmp_path
+
+
+def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(tiny_project, threads, stop_after):
+    """The baseline CNN: what it reads is shuffled by tf.data."""
+    train(threads, "baseline")
+    undisturbed = pathlib.Path("plots/history/baseline_cnn.csv").read_text()
+    stop_after(2)
+    with pytest.raises(Stopped):
+        train(threads, "baseline")
+    train(threads, "baseline")
+    assert pathlib.Path("plots/history/baseline_cnn.csv").read_text() == undisturbed
+
+
+@pytest.mark.parametrize(
+    "change, goes_on", [({}, True), ({"rate": 0.02}, False), ({"seed": 2}, False), ({"batch_size": 6}, False)]
+)
+def test_only_the_same_run_goes_on(change, goes_on, tiny_project, threads, stop_after, capsys):
+    stop_after(2)
+    with pytest.raises(Stopped):
+        train(threads)
+    train(threads, **change)
+    assert ("going on after epoch 2" in capsys.readouterr().err) == goes_on
+
+
+def test_a_finished_run_leaves_no_state(tiny_project, threads):
+    train(threads)
+    assert not list(pathlib.Path(".thaw/activations/unfinished").glob("*"))
+
+
+# A stage that is killed
+
+
+def start_stage(folder):
+    return subprocess.Popen(
+        [sys.executable, STAGES / "train_frozen.py", "tiny"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(STAGES.parent / "src"), "THAW_STORE": "store"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def wait_for_epochs(stage, folder, count):
+    """Wait until so many epochs of the running stage are kept."""
+    while stage.poll() is None:
+        for kept in folder.glob("store/unfinished/*/epochs.json"):
+            try:
+                if len(read_json(kept)) >= count:
+                    return
+            except (FileNotFoundError, json.JSONDecodeError):
+                pass  # the next epoch's takes its place
+        time.sleep(0.002)
+    pytest.fail("the stage ended before it could be killed: " + stage.stderr.read())
+
+
+def test_a_killed_stage_goes_on_and_leaves_the_same_bytes(tiny_project):
+    document = test_pipeline.DOCUMENT
+    run = {**document["frozen"]["tiny"], "head": HEAD, "optimizer": ADAM, "epochs": EPOCHS}
+    pathlib.Path("params.yaml").write_text(write_yaml({**document, "frozen": {"tiny": run}}))
+    shutil.copytree(".", "killed", ignore=lambda *_: ["killed"])
+    killed = tiny_project / "killed"
+    undisturbed, stage = start_stage("."), start_stage(killed)
+    wait_for_epochs(stage, killed, 2)
+    stage.send_signal(signal.SIGKILL)
+    stage.communicate()
+    assert not (killed / "models/tiny.weights.h5").exists()
+    again = start_stage(killed)
+    assert "going on after epoch" in again.communicate()[1]
+    assert "going on" not in undisturbed.communicate()[1]
+    assert again.returncode == undisturbed.returncode == 0
+    for name in ("models/tiny.weights.h5", "models/tiny.json", "plots/history/tiny.csv"):
+        assert (killed / name).read_bytes() == pathlib.Path(name).read_bytes()
+    assert not list(killed.glob("store/unfinished/[0-9a-f]*"))
