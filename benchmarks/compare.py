@@ -1,8 +1,9 @@
 """Compares thaw with the naive loop; see README.md in this folder.
 
-    ./run python benchmarks/compare.py
+    ./run python benchmarks/compare.py [GROUP ...]
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -24,13 +25,13 @@ from thaw import records
 from thaw.params import InputError, load, run
 from thaw.plotting import BLUE, FAINT, INK, use_style
 from thaw.progress import track
-from thaw.publishing import publish, write_json
+from thaw.publishing import publish, read_json, write_json
 from thaw.records import write_records
 from thaw.splitting import read_split
 from thaw.training import measure_peak_memory
 
 HERE = pathlib.Path(__file__).resolve().parent
-TURNS = 2  # measured ones of each side, after a first one that traces
+TURNS = 3  # measured ones of each side, after a first one that traces
 NEEDED = ("data/records/index.json", "data/raw", "models/pretrained/mobilenet.json", "models/pretrained/resnet50.json")
 
 
@@ -66,28 +67,37 @@ class Side:
 
 
 def main():
+    chosen = sys.argv[1:] or list(GROUPS)
+    for group in chosen:
+        if group not in GROUPS:
+            raise InputError(f"benchmarks: must be of {', '.join(GROUPS)} (got {group!r})")
     missing = [path for path in NEEDED if not pathlib.Path(path).exists()]
     if missing:
         raise InputError(f"{missing[0]}: not there; ./run dvc repro preprocess weights makes what the benchmark needs")
-    counts = records.read_index("data/records")["counts"]
-    results = [*compare_preprocessing(), compare_feeding(counts)]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="benchmark-", dir=".thaw"))
-    try:
-        for number, row in enumerate(track(ROWS, "benchmark", len(ROWS), "rows")):
-            results.append(compare_row(number, row, counts, folder))
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    results.append(time_warm_repro())
-    print(render(results))
-    write_json(HERE / "results.json", results)
-    figure = draw([result for result in results if result["ratio"]])
+    file = HERE / "results.json"
+    results = {result["row"]: result for result in (read_json(file) if file.exists() else [])}
+    for group in chosen:
+        for result in GROUPS[group]():
+            print(json.dumps(result), file=sys.stderr, flush=True)
+            results[result["row"]] = result
+            write_json(file, list(results.values()))
+    print(render(list(results.values())))
+    figure = draw([result for result in results.values() if result["ratio"]])
     with publish(HERE / "results.svg") as path, use_style():
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None})
 
 
+def compare_backbone(architecture):
+    """Yield the results of the backbone's rows."""
+    counts = records.read_index("data/records")["counts"]
+    numbers = [number for number, row in enumerate(ROWS) if row.architecture == architecture]
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=".thaw") as folder:
+        for number in track(numbers, f"benchmark, {architecture}", len(numbers), "rows"):
+            yield compare_row(number, ROWS[number], counts, pathlib.Path(folder))
+
+
 def compare_row(number, row, counts, folder):
-    """Return the result of a row: whole runs, from alternating turns of both sides."""
+    """Return the result of a row: whole runs, from alternating turns of both sides, of which the fastest counts."""
     # Each first row of a cut fills the store for itself alone; only "again" finds what the row before it left.
     store = folder / (str(number - 1) if row.filled else str(number))
     naive, thaw = Side("naive", number, store), Side("thaw", number, store)
@@ -100,19 +110,18 @@ def compare_row(number, row, counts, folder):
         turns["thaw"].append(thaw.take_turn())
     naive.stop()
     thaw.stop()
-    whole = {side: {} for side in turns}
-    for side, taken in turns.items():
-        for clock in ("wall", "cpu"):
-            # Seconds for each photo; a validation photo stands in a turn in the same proportion as in an epoch.
-            per_photo = sum(turn[clock] for turn in taken) / sum(turn["train"] + turn["validation"] for turn in taken)
-            epoch = per_photo * (counts["train"] + counts["validation"])
-            tracing = max(0, first[side][clock] - sum(turn[clock] for turn in taken) / TURNS)
-            whole[side][clock] = row.epochs * epoch + tracing
-    kept = row.epochs * np.mean([turn["kept"] for turn in turns["thaw"]])
-    whole["thaw"]["wall"] += opened["wall"] + kept
-    whole["thaw"]["cpu"] += opened["cpu"]
     if number + 1 == len(ROWS) or not ROWS[number + 1].filled:
         shutil.rmtree(store, ignore_errors=True)
+    whole = {side: {} for side in turns}
+    for side, taken in turns.items():
+        # Photos of validation stand in a turn in the same proportion to those of train as in an epoch.
+        scale = (counts["train"] + counts["validation"]) / (taken[0]["train"] + taken[0]["validation"])
+        for clock in ("wall", "cpu"):
+            fastest = min(turn[clock] for turn in taken)
+            whole[side][clock] = row.epochs * fastest * scale + max(0, first[side][clock] - fastest)
+    kept = row.epochs * min(turn["kept"] for turn in turns["thaw"])
+    whole["thaw"]["wall"] += opened["wall"] + kept
+    whole["thaw"]["cpu"] += opened["cpu"]
     return {
         "row": row.name,
         "epochs": row.epochs,
@@ -125,7 +134,7 @@ def compare_row(number, row, counts, folder):
         "naive_peak_mib": taken_memory(turns["naive"]),
         "thaw_peak_mib": taken_memory(turns["thaw"]),
         "fill_s": round(opened["wall"], 2),
-        "state_s": round(float(kept), 2),
+        "state_s": round(kept, 2),
         "batches_from": "store" if opened["stored"] else "records",
     }
 
@@ -140,11 +149,11 @@ def compare_preprocessing():
     rows, image = read_split("data/split.csv"), load().image
     naive, thaw = [], []
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=".thaw") as folder:
-        for turn in range(3):
+        for turn in range(5):
             naive.append(measure(lambda: loop_over_photos(rows, image.size)))
             thaw.append(measure(lambda: write_records(rows, "data/raw", image, f"{folder}/{turn}")))
     for name, clock, limit in (("wall time", 0, float(os.cpu_count())), ("core-seconds", 1, 1.0)):
-        seconds = [sum(times[clock] for times in side) / len(side) for side in (naive, thaw)]
+        seconds = [min(times[clock] for times in side) for side in (naive, thaw)]
         yield {
             "row": f"preprocess, {name}, against one process",
             "naive_s": round(seconds[0], 2),
@@ -163,8 +172,8 @@ def loop_over_photos(rows, size):
             file.write(pixels.tobytes())
 
 
-def compare_feeding(counts):
-    """Return the row of one frozen epoch fed from NumPy arrays in memory against the same from the records."""
+def compare_feeding():
+    """Yield the row of one frozen epoch fed from NumPy arrays in memory against the same from the records."""
     network = keras.applications.MobileNet(include_top=False, weights=None, pooling="avg")
     network.trainable = False
     model = keras.Sequential([network, keras.layers.Dense(5)])
@@ -182,21 +191,25 @@ def compare_feeding(counts):
 
     measure(from_arrays), measure(from_records)  # trace
     naive, thaw = zip(*[(measure(from_arrays)[0], measure(from_records)[0]) for _ in range(3)])
-    scale = counts["train"] / count / 3
-    return {
+    photos = records.read_index("data/records")["counts"]["train"]
+    scale = photos / count
+    yield {
         "row": "MobileNet, an epoch fed from records, against NumPy arrays in memory",
-        "naive_s": round(sum(naive) * scale, 2),
-        "thaw_s": round(sum(thaw) * scale, 2),
-        "ratio": round(sum(naive) / sum(thaw), 2),
+        "naive_s": round(min(naive) * scale, 2),
+        "thaw_s": round(min(thaw) * scale, 2),
+        "ratio": round(min(naive) / min(thaw), 2),
         "limit": 1.0,
-        "naive_arrays_mib": round(counts["train"] * images[0].nbytes / 2**20),
+        "naive_arrays_mib": round(photos * images[0].nbytes / 2**20),
     }
 
 
 def time_warm_repro():
-    """Return the row of a `dvc repro` of the whole table that finds nothing to do."""
+    """Yield the row of a `dvc repro` of the whole table that finds nothing to do."""
+    if subprocess.run(["./run", "dvc", "status", "--quiet"], check=False).returncode:
+        raise InputError("dvc repro would have something to do: run it first (./run dvc status says what)")
     seconds, _ = measure(lambda: subprocess.run(["./run", "dvc", "repro", "--quiet"], check=True))
-    return {"row": "dvc repro with nothing to do, seconds", "naive_s": None, "thaw_s": round(seconds, 2), "ratio": None, "limit": 15}
+    name = "dvc repro with nothing to do, seconds"
+    yield {"row": name, "naive_s": None, "thaw_s": round(seconds, 2), "ratio": None, "limit": 15}
 
 
 def measure(work):
@@ -229,6 +242,15 @@ def draw(results):
         axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
         axes.legend(loc="lower right")
     return figure
+
+
+GROUPS = {  # what can be asked for by name
+    "preprocess": compare_preprocessing,
+    "feeding": compare_feeding,
+    "MobileNet": functools.partial(compare_backbone, "MobileNet"),
+    "ResNet50": functools.partial(compare_backbone, "ResNet50"),
+    "repro": time_warm_repro,
+}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from thaw.params import InputError
+from thaw.publishing import read_json
 from thaw.reporting import pages, publication, results, tables
 
 # run -> (trainable parameters, right answers on validation and on test, of 200 and 100 photos)
@@ -355,7 +356,7 @@ def test_a_run_scored_on_test_beside_one_that_is_not_is_an_error(params, folder)
     "file",
     [
         "metrics/download.json", "metrics/split.json", "metrics/preprocess.json", "metrics/weights/wide.json",
-        "metrics/evaluate/wide-blocks-2.json", "plots/history/wide.csv", "plots/predictions/wide.csv",
+        "plots/history/wide.csv", "plots/predictions/wide.csv",
         "plots/classes/wide-blocks-2.csv",
     ],
 )  # fmt: skip
@@ -449,3 +450,25 @@ def test_a_class_named_with_a_bar_keeps_the_table_whole():
 )
 def test_a_dataset_is_named_without_places_of_this_machine(dataset, words):
     assert results.name_dataset(SimpleNamespace(**dataset)) == words
+
+
+def test_a_run_that_has_not_been_run_says_so_in_every_table(params, folder, undrawn):
+    (folder / "metrics/evaluate/wide-layers-3.json").unlink()
+    page = read_page(folder, params)
+    assert "not run yet" in find_row(page, "wide-layers-3")
+    assert "1 run of the table not run yet: wide-layers-3." in page
+    assert re.search("^wide-layers-3 +.*not run yet$", tables.render_table(params, folder), re.MULTILINE)
+    assert "curves-wide-layers-3.svg" not in page
+    summary = read_json(folder / "metrics/summary.json")["summary"]
+    assert "wide-layers-3" not in summary["ranking"] and "wide" in summary["ranking"]
+
+
+def test_without_its_frozen_run_the_best_is_held_against_the_runner_up(params, folder, undrawn):
+    (folder / "metrics/evaluate/wide.json").unlink()
+    assert "The fine-tuned run wide-layers-3" in read_page(folder, params)
+
+
+def test_where_nothing_has_been_run_the_first_missing_file_is_named(params, folder):
+    shutil.rmtree(folder / "metrics/evaluate")
+    with pytest.raises(InputError, match=r"metrics/evaluate/baseline_cnn\.json: no such file"):
+        publication.write_report(params, folder)

@@ -6,6 +6,7 @@ name of an entry is the digest of everything that its values depend on, so it ne
 same prefix on the same images shares it. The entries used least recently make room for new ones.
 """
 
+import concurrent.futures
 import contextlib
 import fcntl
 import functools
@@ -366,9 +367,20 @@ def _fill(prefix, images, entry, others):
             "batches",
         )
         writers = [stack.enter_context(_write_entry(*target, images)) for target in targets]
-        for batch, _ in batches:
-            for write, values in zip(writers, run(batch), strict=True):
+
+        def write_all(outputs):
+            for write, values in zip(writers, outputs, strict=True):
                 write(values.numpy())
+
+        # One batch is written while the next is computed.
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
+        written = None
+        for batch, _ in batches:
+            outputs = run(batch)
+            if written:
+                written.result()
+            written = pool.submit(write_all, outputs)
+        written.result()
 
 
 @contextlib.contextmanager

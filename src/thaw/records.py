@@ -1,13 +1,14 @@
 """TFRecords: photos decoded and resized once, and the pipelines that read them.
 
-A record holds `image` (raw uint8, h * w * 3 bytes, row by row), `label` int64 and `id` (16 hex digits, bytes). Labels
-and ids stand in a table beside them once more, so that they are read without the images.
+A record holds `image` (raw uint8, h * w * 3 bytes, row by row), `label` int64 and `id` (16 hex digits, bytes). A table
+beside them has labels and ids once more, so that they are read without the images, and a checksum of each image.
 """
 
 import concurrent.futures
-import hashlib
 import os
 import pathlib
+import queue
+import zlib
 from typing import Annotated
 
 import numpy as np
@@ -52,48 +53,68 @@ def prepare(path, size):
 
 
 def write_records(rows, photos, image, folder):
-    """Write the photos of `rows` below the folder `photos` as TFRecord shards and an index, at `folder`.
+    """Write the photos of `rows` below the folder `photos` as TFRecord shards, a table and an index, at `folder`.
 
     `rows` is a DataFrame with columns id, class, label, file and part, sorted by id; within a part the records keep
-    that order, dealt out to the shards in runs. Decodes on all cores. An unreadable photo is set aside. Returns the
-    stage's metrics: counts, bytes, digest, and what was converted or set aside and why.
+    that order, dealt out to the shards in runs. A core writes a shard, all cores work. An unreadable photo is set
+    aside. Returns the stage's metrics: counts, bytes, digest, and what was converted or set aside and why.
     """
-    photos, classes = pathlib.Path(photos), sorted(rows["class"].unique())
-    converted, set_aside, written, counts, shards = [], [], [], {}, {}
+    photos, classes, done = pathlib.Path(photos), sorted(rows["class"].unique()), queue.SimpleQueue()
     with publish(folder) as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         scratch.mkdir()
-        done = track(_prepare_all(pool, rows, photos, image.size), "preprocess", len(rows), "photos")
+        shards = []
         for part in PARTS:
-            of_part = rows[rows.part == part]
-            counts[part] = 0
-            for shard, names in enumerate(np.array_split(np.arange(len(of_part)), image.shards)):
-                if not len(of_part):
-                    break
+            of_part = rows[rows.part == part].to_dict("records")
+            for shard in range(image.shards if of_part else 0):
                 path = scratch / f"{part}-{shard:05d}-of-{image.shards:05d}.tfrecord"
-                with tf.io.TFRecordWriter(str(path)) as writer:
-                    for _ in names:
-                        row, pixels, note = next(done)
-                        if note:
-                            listed = set_aside if pixels is None else converted
-                            listed.append({"id": row["id"], "class": row["class"], "reason": note})
-                        if pixels is None:
-                            continue
-                        writer.write(_encode(row, pixels))
-                        written.append({"part": part, "id": row["id"], "label": row["label"]})
-                        counts[part] += 1
-                shards[path.name] = digest_of(path)
-        next(done, None)  # lets the progress say its last word
+                start, stop = (-(-len(of_part) * bound // image.shards) for bound in (shard, shard + 1))
+                chosen = of_part[start:stop]
+                shards.append(pool.submit(_write_shard, path, chosen, photos, image.size, done))
+        for shard in shards:
+            shard.add_done_callback(lambda shard: shard.exception() and done.put(shard.exception()))
+        for error in track((done.get() for _ in range(len(rows))), "preprocess", len(rows), "photos"):
+            if error:
+                pool.shutdown(cancel_futures=True)
+                raise error
+        written, converted, set_aside = (sum(lists, []) for lists in zip(*(shard.result() for shard in shards), strict=True))
         size = sum(path.stat().st_size for path in scratch.iterdir())
-        digest = hashlib.sha256("".join(f"{name} {shards[name]}\n" for name in sorted(shards)).encode()).hexdigest()
-        write_table(scratch / LABELS, pd.DataFrame(written, columns=["part", "id", "label"]))
+        write_table(scratch / LABELS, pd.DataFrame(written, columns=["part", "id", "label", "crc32"]))
+        digest = digest_of(scratch / LABELS)
+        counts = {part: sum(row["part"] == part for row in written) for part in PARTS}
         write_json(scratch / INDEX, {"size": image.size, "classes": classes, "counts": counts, "digest": digest})
     return {
         "preprocess": {"photos": counts, "bytes": size, "digest": digest, "converted": converted, "set_aside": set_aside}
     }
 
 
+def _write_shard(path, rows, photos, size, done):
+    """Write the photos of `rows`, mappings, as one shard; put None on the queue `done` after each.
+
+    Returns lists of mappings: the rows of the table that were written, what was converted, what was set aside.
+    """
+    written, converted, set_aside = [], [], []
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for row in rows:
+            told = {"id": row["id"], "class": row["class"]}
+            try:
+                pixels, note = prepare(photos / row["file"], size)
+            except OSError as error:
+                set_aside.append({**told, "reason": str(error)})
+            else:
+                if note:
+                    converted.append({**told, "reason": note})
+                writer.write(_encode(row, pixels))
+                checksum = zlib.crc32(pixels)
+                written.append({"part": row["part"], "id": row["id"], "label": row["label"], "crc32": checksum})
+            done.put(None)
+    return written, converted, set_aside
+
+
 def read_index(folder):
-    """Return the index of the records at `folder`: `size`, `classes`, `counts` by part, and `digest`."""
+    """Return the index of the records at `folder`: `size`, `classes`, `counts` by part, and `digest`.
+
+    The digest is the sha256 of the table of photos, which has the parts, ids, labels and checksums of all images.
+    """
     return read_json(pathlib.Path(folder) / INDEX)
 
 
@@ -130,25 +151,6 @@ def read_batches(folder, part, batch_size, order=None, boxes=None):
     if boxes is not None:
         batches = batches.map(lambda images, labels, drawn: (cut_out(images, drawn), labels))
     return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def _prepare_all(pool, rows, photos, size):
-    """Yield (row, pixels, note) for the rows, part by part, with a bounded number of photos in memory."""
-
-    def one(row):
-        try:
-            return row, *prepare(photos / row["file"], size)
-        except OSError as error:
-            return row, None, str(error)
-
-    waiting = []
-    for part in PARTS:
-        for row in rows[rows.part == part].to_dict("records"):
-            waiting.append(pool.submit(one, row))
-            if len(waiting) > 64:
-                yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
 
 
 def _encode(row, pixels):

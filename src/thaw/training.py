@@ -1,5 +1,6 @@
 """Training: what a run is, its epochs, and what it leaves behind."""
 
+import pathlib
 import resource
 import sys
 import time
@@ -263,6 +264,10 @@ def _train(name, network, cut, description, run, params, folder):
 
 
 def measure_peak_memory():
-    """Return the peak resident memory of this process in bytes (getrusage counts KiB, on macOS bytes)."""
+    """Return the peak resident memory of this process in bytes."""
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():  # of this program alone: what getrusage tells begins with that of the process that started it
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -38,6 +38,7 @@ def write_results(results, by_class):
         "run that it starts from, and its own. Trainable parameters are those of the last phase. "
         + ("" if part == "test" else NO_TEST + " ")
         + ("A mark at a run's name holds for every number of the row." if results.notes else ""),
+        *_list_waiting(results),
         *_list_notes(results),
         f"![{part} accuracy of every run, with its interval](figures/overview.svg)",
         f"### {best}{mark} by class",
@@ -95,11 +96,12 @@ def summarize(results):
 def find_rival(results):
     """Return the run that the best one is held against: the frozen run that it starts from, else the runner-up.
 
-    For a best run that is not fine-tuned from a frozen one, the runner-up on validation; None where it is alone.
+    For a best run that is not fine-tuned from a frozen one, or whose frozen run has not been run, the runner-up on
+    validation; None where it is alone.
     """
     ranking = rank_runs(results)
     best = next(run for run in results.runs if run.name == ranking[0])
-    return best.start or (ranking[1] if len(ranking) > 1 else None)
+    return best.start if best.start in ranking else (ranking[1] if len(ranking) > 1 else None)
 
 
 def describe_data(results):
@@ -232,6 +234,14 @@ def _say_thaw(run):
 
 def _count(number, one, many=None):
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _list_waiting(results):
+    """Return the sentence about the runs that are missing as the section of a page, or nothing."""
+    waiting = [run.name for run in results.listed if run not in results.runs]
+    if not waiting:
+        return []
+    return [f"{_count(len(waiting), 'run')} of the table not run yet: {', '.join(waiting)}. `./run dvc repro` runs them."]
 
 
 def _list_notes(results):

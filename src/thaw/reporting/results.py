@@ -39,7 +39,8 @@ class Results(NamedTuple):
     download: dict
     split: dict
     preprocess: dict
-    runs: list[Run]
+    runs: list[Run]  # those that have been run
+    listed: list[Run]  # all that the parameters name
     weights: dict[str, dict]  # backbone -> where its weights come from
     marks: dict[str, str]  # run -> the mark of its footnote, or ""
     notes: list[str]  # the footnotes, each with its mark
@@ -50,9 +51,11 @@ class Results(NamedTuple):
 def read_results(params, folder="."):
     """Return the Results of the runs in `params` (thaw.schema.Params) from the metrics below `folder`.
 
-    Raises InputError, naming the file and the command that makes it, where a stage has not run.
+    A run without an evaluation counts as not run yet. Raises InputError, naming the file and the command that makes it,
+    where that holds for all of them or something else is missing.
     """
-    folder, runs = pathlib.Path(folder), list_runs(params)
+    folder, listed = pathlib.Path(folder), list_runs(params)
+    runs = [run for run in listed if (folder / f"metrics/evaluate/{run.name}.json").exists()] or listed[:1]
     names = dict.fromkeys(run.backbone for run in runs if run.backbone)
     weights = {name: read_metrics(folder / f"metrics/weights/{name}.json", "weights", name) for name in names}
     scores = {run.name: read_metrics(folder / f"metrics/evaluate/{run.name}.json", run.name) for run in runs}
@@ -70,6 +73,7 @@ def read_results(params, folder="."):
         split=read_metrics(folder / "metrics/split.json", "split"),
         preprocess=read_metrics(folder / "metrics/preprocess.json", "preprocess"),
         runs=runs,
+        listed=listed,
         weights=weights,
         marks={run.name: marks.get(run.backbone, "") for run in runs},
         notes=notes,

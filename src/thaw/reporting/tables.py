@@ -4,6 +4,7 @@ import pathlib
 
 from thaw.reporting.results import find_run_interval, rank_runs, read_metrics, read_results
 
+NOT_RUN = "not run yet"
 NO_TEST = "The split has no test part: the intervals are those of validation."
 
 
@@ -17,7 +18,10 @@ def render_table(params, folder="."):
     parts = dict.fromkeys(("validation", results.part))
     header = ["run", "thaws", "trainable", *parts, "95 % interval", "s/epoch"]
     rows = []
-    for run in results.runs:
+    for run in results.listed:
+        if run not in results.runs:
+            rows.append([run.name, run.thaws, NOT_RUN, *[""] * (len(header) - 3)])
+            continue
         scores = results.scores[run.name]
         row = [run.name + results.marks[run.name] + " *" * (run.name == best), run.thaws]
         row.append(f"{scores['trainable_parameters']:,}")
@@ -37,7 +41,11 @@ def compare_in_markdown(results):
     header += [*(f"{part.capitalize()} %" for part in parts), "95 % interval"]
     header += [f"{results.part.capitalize()} macro F1", "Weight file MB"]
     best, rows = rank_runs(results)[0], []
-    for run in results.runs:
+    for run in results.listed:
+        if run not in results.runs:
+            row = [run.name, run.backbone or "–", run.thaws, run.training, NOT_RUN]
+            rows.append([*row, *["–"] * (len(header) - len(row))])
+            continue
         scores = results.scores[run.name]
         name = f"**{run.name}**" if run.name == best else run.name
         backbone = name_backbone(results.weights[run.backbone]) if run.backbone else "–"
