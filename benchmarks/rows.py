@@ -20,6 +20,11 @@ class Row(NamedTuple):
     filled: bool = False  # the store holds the activations already
 
     @property
+    def store(self):
+        """The folder of the row's store: a row that finds it filled has that of the row before it."""
+        return self.name.removesuffix(", again").replace(" ", "-")
+
+    @property
     def opens(self):
         return self.unfreeze and Unfreeze(**self.unfreeze)
 

@@ -1,13 +1,15 @@
 """One side of one row, in a process of its own: does a turn whenever its standard input says so.
 
-    python benchmarks/worker.py naive|thaw ROW
+    python benchmarks/worker.py naive|thaw NAME_OF_A_ROW
 
-Replies are JSON lines: after the preparation, and after each turn.
+Replies are JSON lines: after the preparation, and after each turn. The word `again` empties the store and has the turn
+that filled it done once more.
 """
 
 import json
 import os
 import pathlib
+import shutil
 import sys
 import time
 
@@ -22,21 +24,24 @@ from thaw.params import load
 from thaw.publishing import read_json
 from thaw.resuming import Unfinished
 from thaw.training import Phase, Training, fit, measure_peak_memory
+from thaw.waiting import time_waits
 
 RECORDS = "data/records"
 ADAM = {"name": "adam", "learning_rate": 1e-4}
 
 
 def main():
-    side, row = sys.argv[1], ROWS[int(sys.argv[2])]
+    side, row = sys.argv[1], next(row for row in ROWS if row.name == sys.argv[2])
     replies = os.fdopen(os.dup(1), "w")  # what Keras prints goes elsewhere
     os.dup2(2, 1)
 
     def reply(**document):
         document["peak_mib"] = round(measure_peak_memory() / 2**20)
         print(json.dumps(document), file=replies, flush=True)
-        if sys.stdin.readline() != "turn\n":
+        word = sys.stdin.readline().strip()
+        if not word:
             sys.exit()
+        return word
 
     params = load()
     configure(params.compute, 1)
@@ -87,9 +92,9 @@ def train_naively(row, network, cut, params, reply):
 class Turns(Unfinished):
     """Keeps the state as a real run does, and waits for the next turn after each epoch."""
 
-    def __init__(self, folder, reply, photos):
+    def __init__(self, folder, reply, source, photos):
         super().__init__(folder, ["benchmark", sys.argv])
-        self.reply, self.photos = reply, photos
+        self.reply, self.source, self.photos = reply, source, photos
         self.cpu = time.process_time()
 
     def keep(self, variables, rows):
@@ -98,16 +103,14 @@ class Turns(Unfinished):
         kept = time.perf_counter() - start
         train, validation = self.photos
         cpu = time.process_time() - self.cpu
-        self.reply(
-            wall=rows[-1]["seconds"], kept=kept, cpu=cpu, train=train, validation=validation
-        )
+        wall, first = rows[-1]["seconds"], self.source.waits[0] if self.source.waits else 0
+        self.reply(wall=wall, first=first, kept=kept, cpu=cpu, train=train, validation=validation)
         self.cpu = time.process_time()
 
 
 def train_with_thaw(row, network, cut, params, reply):
     """thaw's own training; the first turn is the pass that fills the store, each other one a slice of an epoch."""
     reply()
-    start, cpu = time.perf_counter(), time.process_time()
     description = {
         "batch_norm": "inference",
         "stored": activations.is_worth_storing(network, cut, row.epochs),
@@ -115,30 +118,39 @@ def train_with_thaw(row, network, cut, params, reply):
     }
     images = [Images(RECORDS, "train"), Images(RECORDS, "validation")]
     alone = params._replace(frozen={}, finetune={})  # fill for no other run
-    tail, sources = activations.open_run(network, description, cut, images, alone)
-    stored = not isinstance(sources[0], activations.Pixels)
     flops, counts = costs.count_run_flops(network, cut), records.read_index(RECORDS)["counts"]
-    wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-    limit = find_limit(row, flops, (counts["train"], counts["validation"])) if stored else 1.0
-    reply(wall=wall, cpu=cpu, stored=stored, limit=limit)
+    word = "again"
+    while word == "again":
+        start, cpu = time.perf_counter(), time.process_time()
+        tail, sources = activations.open_run(network, description, cut, images, alone)
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+        stored = not isinstance(sources[0], activations.Pixels)
+        limit = find_limit(row, flops, (counts["train"], counts["validation"])) if stored else 1.0
+        word = reply(wall=wall, cpu=cpu, stored=stored, limit=limit)
+        if word == "again" and not row.filled:
+            shutil.rmtree(os.environ["THAW_STORE"])
     steps = choose_slice(flops.training_step + (0 if stored else flops.prefix), counts["train"])
     photos = [min(steps * BATCH, counts["train"])]
     photos.append(max(BATCH, round(photos[0] * counts["validation"] / counts["train"])))
     sources = [Slice(source, count) for source, count in zip(sources, photos, strict=True)]
     phase = Phase.model_validate({"optimizer": ADAM, "epochs": 1000})
-    turns = Turns(pathlib.Path(os.environ["THAW_STORE"]) / "unfinished", reply, photos)
+    turns = Turns(pathlib.Path(os.environ["THAW_STORE"]) / "unfinished", reply, sources[0], photos)
     fit(tail, sources[:1], sources[1], phase, Training(seed=1, batch_size=BATCH), turns)
 
 
 class Slice:
-    """The first `count` photos of each epoch's order of a source."""
+    """The first `count` photos of each epoch's order of a source; of less than an epoch, `waits` has the seconds of each
+    `next`: the first fills what shuffles, once for each epoch however long it is."""
 
     def __init__(self, source, count):
-        self.source, self.count = source, count
+        self.source, self.count, self.waits = source, count, []
 
     def read_batches(self, batch_size, order=None):
         batches = self.source.read_batches(batch_size, order)
-        return batches.take(-(-self.count // batch_size))
+        if self.count == len(self.source.labels):
+            return batches
+        self.waits.clear()
+        return time_waits(batches.take(-(-self.count // batch_size)), self.waits)
 
 
 if __name__ == "__main__":

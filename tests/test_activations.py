@@ -124,7 +124,7 @@ def test_one_pass_fills_every_cut_asked_as_each_alone(
     asks = [{}, {"blocks": 1}, {"blocks": blocks // 2}]
     prefixes = [make_prefix(network, threads, architecture, **ask) for ask in asks]
     assert len({prefix.cut for prefix in prefixes}) == 3
-    together = [activations.open_part(prefix, TRAIN, prefixes).inputs for prefix in prefixes]
+    together = [activations.open_part(prefix, TRAIN, lambda: prefixes).inputs for prefix in prefixes]
     assert len(passes) == 1
     monkeypatch.setenv("THAW_STORE", "alone")
     for prefix, values in zip(prefixes, together, strict=True):
@@ -278,7 +278,7 @@ def test_a_fill_that_is_stopped_leaves_nothing(project, network, threads, monkey
         patch.setattr(activations, "FILL_BATCH", 5)
         patch.setattr(records, "read_batches", stop)
         with pytest.raises(KeyboardInterrupt):
-            activations.open_part(prefix, TRAIN, [make_prefix(network, threads, blocks=2)])
+            activations.open_part(prefix, TRAIN, lambda: [make_prefix(network, threads, blocks=2)])
     assert list_entries() == []
 
 
@@ -378,7 +378,7 @@ def test_others_take_no_room_from_what_is_there(fill_room, network, threads):
     """The store has room for two pooled entries; the second cut is larger and goes without."""
     (one, of_one), large = fill_room(1), make_prefix(network, threads, blocks=2)
     one.hold.close()
-    activations.open_part(make_prefix(network, threads), make_view(2), [large])
+    activations.open_part(make_prefix(network, threads), make_view(2), lambda: [large])
     assert of_one.exists() and not activations.find_entry(large, make_view(2)).exists()
 
 

@@ -122,15 +122,16 @@ def test_the_seed_decides_the_weights(project, params):
     assert (results[0] != results[2]).any()
 
 
-@pytest.mark.parametrize("score", ["precision", "recall", "f1"])
-def test_a_macro_score_over_batches_is_that_of_scikit_learn(score):
+@pytest.mark.parametrize("score", ["accuracy", "precision", "recall", "f1"])
+def test_a_score_over_batches_is_that_of_scikit_learn(score):
     generator = np.random.default_rng(2)
     labels, logits = generator.integers(0, 4, 60), generator.normal(size=(60, 5)).astype(np.float32)
-    metric = training.MacroScores(5)
+    metric = training.Scores(5)
     for start in range(0, 60, 16):
         metric.update_state(labels[start : start + 16], logits[start : start + 16])
     function = getattr(sklearn.metrics, f"{score}_score")
-    expected = function(labels, logits.argmax(axis=1), labels=range(5), average="macro", zero_division=0)
+    options = {} if score == "accuracy" else {"labels": range(5), "average": "macro", "zero_division": 0}
+    expected = function(labels, logits.argmax(axis=1), **options)
     assert float(metric.result()[score]) == pytest.approx(expected, abs=1e-6)
 
 

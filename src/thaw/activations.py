@@ -168,16 +168,18 @@ def open_run(network, description, cut, images, params, trained=False):
     if description["stored"]:
         backbone = description["backbone"]
         prefix = Prefix(network, cut, backbone["architecture"], params.compute)
-        order = network.backbone.operations
-        others = find_asked_prefixes(network, backbone, params)
-        if trained:
-            others = [other for other in others if order.index(other.operation) < order.index(cut)]
+
+        def find_others():
+            order = network.backbone.operations
+            others = find_asked_prefixes(network, backbone, params)
+            return [other for other in others if not trained or order.index(other.operation) < order.index(cut)]
+
         # Views are those of one run: what others will ask for is the photos as they are.
-        sources = [open_part(prefix, chosen, others if chosen.boxes is None else ()) for chosen in images]
+        sources = [open_part(prefix, chosen, find_others if chosen.boxes is None else tuple) for chosen in images]
         if None not in sources:
-            return networks.take_apart(network, cut, batch_norm).tail, sources
-    plain = networks.take_apart(network, network.backbone.operations[0], batch_norm)
-    return plain.tail, [Pixels(*chosen) for chosen in images]
+            return networks.build_tail(network, cut, batch_norm), sources
+    plain = networks.build_tail(network, network.backbone.operations[0], batch_norm)
+    return plain, [Pixels(*chosen) for chosen in images]
 
 
 def find_unfinished():
@@ -192,11 +194,11 @@ def find_entry(prefix, images):
     return find_store() / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-def open_part(prefix, images, others=()):
+def open_part(prefix, images, find_others=tuple):
     """Return the Source of what `prefix` makes of `images`, stored if it is not there yet; None where there is no room.
 
-    `others` are prefixes of the same network that other runs will ask for: a pass over the images stores theirs too,
-    as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError where
+    `find_others` returns prefixes of the same network that other runs will ask for: a pass over the images stores theirs
+    too, as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError where
     THAW_STORE_GIB is not a number.
     """
     store = find_store()
@@ -222,7 +224,7 @@ def open_part(prefix, images, others=()):
                         file=sys.stderr,
                     )
                     return None
-                _fill(prefix, images, entry, others)
+                _fill(prefix, images, entry, find_others())
         filled = True
 
 

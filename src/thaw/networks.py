@@ -112,18 +112,23 @@ def take_apart(network, cut, batch_norm):
     At the backbone's output the pooling goes to the prefix: only the head is left to train. `batch_norm` is the mode
     of the tail: with `batch`, open BatchNorm layers normalise by the batch and move their statistics in training.
     """
+    frozen = cut is not network.backbone.operations[0]
+    return Parts(build_prefixes(network, [cut]) if frozen else None, build_tail(network, cut, batch_norm))
+
+
+def build_tail(network, cut, batch_norm):
+    """Return the model from the activations at `cut` (pixels, where that is the input) to the logits; see take_apart."""
     backbone = network.backbone
     if cut is backbone.operations[-1]:
-        return Parts(build_prefixes(network, [cut]), network.head)
+        return network.head
     if cut is backbone.operations[0]:
         inputs = keras.Input(network.model.input_shape[1:], name="pixels")
-        prefix, features, rest = None, network.preprocessing(inputs), backbone
+        features, rest = network.preprocessing(inputs), backbone
     else:
-        prefix = build_prefixes(network, [cut])
         inputs = features = keras.Input(cut.output.shape[1:], name="activations")
         rest = keras.Model(cut.output, backbone.output)
     features = rest(features) if batch_norm == "batch" else FixedStatistics(rest)(features)
-    return Parts(prefix, keras.Model(inputs, network.head(network.model.get_layer("pooling")(features))))
+    return keras.Model(inputs, network.head(network.model.get_layer("pooling")(features)))
 
 
 def build_prefixes(network, cuts):

@@ -82,14 +82,15 @@ class FinetuneRun(Phase):
     head: networks.Head | None = None  # with pretrained/BACKBONE
 
 
-class MacroScores(keras.metrics.Metric):
-    """Macro precision, recall and F1 over the batches seen, as scikit-learn defines them (zero where undefined).
+class Scores(keras.metrics.Metric):
+    """Accuracy and macro precision, recall and F1 over the batches seen, as scikit-learn defines them (zero where
+    undefined).
 
-    Labels (b,) int, logits (b, classes) float32; the result is a mapping of three numbers in [0, 1].
+    Labels (b,) int, logits (b, classes) float32; the result is a mapping of four numbers in [0, 1].
     """
 
     def __init__(self, classes):
-        super().__init__(name="macro")
+        super().__init__(name="scores")
         self.classes = classes
         self.confusion = self.add_variable((classes, classes), initializer="zeros", name="confusion")
 
@@ -103,7 +104,10 @@ class MacroScores(keras.metrics.Metric):
         precision = keras.ops.divide_no_nan(hits, keras.ops.sum(self.confusion, axis=0))
         recall = keras.ops.divide_no_nan(hits, keras.ops.sum(self.confusion, axis=1))
         f1 = keras.ops.divide_no_nan(2 * precision * recall, precision + recall)
-        return {name: keras.ops.mean(by_class) for name, by_class in (("precision", precision), ("recall", recall), ("f1", f1))}
+        return {
+            "accuracy": keras.ops.divide_no_nan(keras.ops.sum(hits), keras.ops.sum(self.confusion)),
+            **{name: keras.ops.mean(score) for name, score in (("precision", precision), ("recall", recall), ("f1", f1))},
+        }
 
     def reset_state(self):
         self.confusion.assign(keras.ops.zeros_like(self.confusion))
@@ -125,7 +129,7 @@ def fit(model, train, validation, phase, training, unfinished):
     model.compile(
         optimizer=phase.optimizer.build(),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy", MacroScores(classes)],
+        metrics=[Scores(classes)],
     )
     model.optimizer.build(model.trainable_variables)
     state = [*model.variables, *model.optimizer.variables]  # the seeds of dropout included
