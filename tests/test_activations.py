@@ -459,3 +459,18 @@ def test_a_trained_network_stores_nothing_behind_its_cut(project, network, threa
     activations.open_run(network, DESCRIPTION, cut, [TRAIN], params, trained=True)
     expected = [activations.find_entry(make_prefix(network, threads, blocks=n), TRAIN).name for n in (2, 3)]
     assert list_entries() == sorted(expected)
+
+
+def test_a_run_for_which_storing_does_not_pay_says_so(network, threads, project, capsys):
+    cut = network.backbone.operations[3]
+    description = {**DESCRIPTION, "stored": False}
+    _, sources = activations.open_run(network, description, cut, [TRAIN], make_params(threads))
+    assert isinstance(sources[0], Pixels)
+    assert f"storing what lies before {cut.name} would take longer" in capsys.readouterr().err
+
+
+def test_a_store_that_is_no_folder_is_one_clear_line(project, network, threads, monkeypatch):
+    (project / "file").write_text("")
+    monkeypatch.setenv("THAW_STORE", "file")
+    with pytest.raises(InputError, match="^THAW_STORE: must be a folder that can be written .got file: "):
+        activations.open_part(make_prefix(network, threads), TRAIN)

@@ -87,6 +87,7 @@ def test_a_run_may_start_from_pretrained_weights_with_a_new_head(project, params
 
 @pytest.mark.parametrize("optimizer", [ADAM, {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}])
 def test_training_lowers_the_loss(optimizer, project, params):
+    keras.utils.set_random_seed(1)
     train_baseline(params, optimizer=optimizer, epochs=20)
     history = pd.read_csv("plots/history/baseline_cnn.csv")
     assert list(history.epoch) == list(range(1, 21))

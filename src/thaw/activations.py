@@ -34,7 +34,7 @@ from thaw.publishing import publish, read_json, write_json
 
 FILL_BATCH = 32
 KEEP_FREE = 2 << 30  # bytes of disk that filling the store must leave
-ABANDONED = 3600
+ABANDONED = 3600  # seconds without a write, after which a half-written entry is a killed run's
 IN_MEMORY = 64 << 20  # bytes of a part up to which an epoch is read at once: pooled features
 GIB = 40  # what the store may take, unless THAW_STORE_GIB says otherwise
 DOCUMENT, VALUES = "entry.json", "values.npy"
@@ -178,6 +178,13 @@ def open_run(network, description, cut, images, params, trained=False):
         sources = [open_part(prefix, chosen, find_others if chosen.boxes is None else tuple) for chosen in images]
         if None not in sources:
             return networks.build_tail(network, cut, batch_norm), sources
+    elif cut is not network.backbone.operations[0]:
+        print(
+            f"activations: storing what lies before {networks.name_cut(network, cut)} would take longer than computing "
+            "it; the frozen layers run in every epoch",
+            file=sys.stderr,
+            flush=True,
+        )
     plain = networks.build_tail(network, network.backbone.operations[0], batch_norm)
     return plain, [Pixels(*chosen) for chosen in images]
 
@@ -199,12 +206,15 @@ def open_part(prefix, images, find_others=tuple):
 
     `find_others` returns prefixes of the same network that other runs will ask for: a pass over the images stores theirs
     too, as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError where
-    THAW_STORE_GIB is not a number.
+    THAW_STORE is no folder or THAW_STORE_GIB no number.
     """
     store = find_store()
     if store is None:
         return None
-    store.mkdir(parents=True, exist_ok=True)
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"THAW_STORE: must be a folder that can be written (got {store}: {error.strerror})") from None
     entry, filled = find_entry(prefix, images), False
     while True:
         hold = _lock(entry, "used", fcntl.LOCK_SH)

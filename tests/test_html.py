@@ -1,0 +1,145 @@
+"""The report as a web page: what is in it, and what a browser makes of it."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from thaw.reporting.html import render_page
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="40"><rect width="800" height="40"/></svg>'
+REPORT = """# What to unfreeze
+
+The best is **wide-blocks-2**¹ & more.
+
+## Comparison
+
+| Run | What thaws | Trainable parameters | Test % | 95 % interval |
+| --- | --- | ---: | ---: | ---: |
+| baseline_cnn | all (from scratch) | 9,000,000 | 60.00 | 50.2 – 69.1 |
+| wide | nothing (head only) | 1,234 | 85.00 | 76.7 – 90.7 |
+| waiting | last 10 layers | not run yet | – | – |
+| wide-blocks-2 | last 2 blocks | 56,789 | 9.50 | 82.6 – 94.5 |
+
+![accuracy of every run](figures/overview.svg)
+
+## Weights
+
+| Backbone | Architecture | sha256 |
+| --- | --- | --- |
+| mobilenet | MobileNet | `0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef` |
+
+Text <script>alert(1)</script>
+"""
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on the PATH")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/overview.svg").write_text(SVG)
+    return tmp_path
+
+
+def browse(folder, probe="", *options, page=None):
+    """Open the page in Chromium, run the JavaScript expression `probe`; return (its value, what the console said)."""
+    page = page or render_page(REPORT, folder)
+    result = f"<script>document.body.dataset.probe = JSON.stringify({probe or 'null'})</script>"
+    (folder / "report.html").write_text(page.replace("</body>", result + "</body>"))
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    command += ["--enable-logging=stderr", *options, "--dump-dom", (folder / "report.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    value = re.search('data-probe="([^"]*)"', done.stdout)
+    said = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    return value and json.loads(value[1].replace("&quot;", '"').replace("&amp;", "&")), said
+
+
+def click(*heads):
+    """Return the JavaScript that clicks the heads by number, one after the other, and gives the first column."""
+    clicks = ", ".join(f"document.querySelectorAll('th button')[{head}].click()" for head in heads)
+    return f"({clicks}, [...document.querySelector('tbody').rows].map(row => row.cells[0].textContent))"
+
+
+def test_the_page_needs_no_other_file_and_no_network(folder):
+    page = render_page(REPORT, folder)
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert sources and all(source.startswith(("data:", "#")) for source in sources)
+    assert "http://www.w3.org" not in page and "@import" not in page and "url(" not in page
+
+
+def test_every_image_has_its_alternative_text(folder):
+    assert 'alt="accuracy of every run"' in render_page(REPORT, folder)
+    with pytest.raises(ValueError, match="figures/overview.svg: an image of the report must have an alternative text"):
+        render_page(REPORT.replace("accuracy of every run", ""), folder)
+
+
+def test_the_contents_lead_to_the_sections(folder):
+    page = render_page(REPORT, folder)
+    assert '<a href="#comparison">Comparison</a>' in page and '<h2 id="comparison">' in page
+
+
+def test_what_a_name_holds_stays_text(folder):
+    assert "<script>alert" not in render_page(REPORT, folder)
+
+
+def test_the_same_report_gives_the_same_page(folder):
+    assert render_page(REPORT, folder) == render_page(REPORT, folder)
+
+
+@browser
+def test_the_page_loads_without_a_word_on_the_console(folder):
+    title, said = browse(folder, "document.title")
+    assert title == "What to unfreeze" and said == []
+
+
+@browser
+def test_an_error_of_the_page_would_be_seen_on_the_console(folder):
+    _, said = browse(folder, page=render_page(REPORT, folder).replace("<script>", "<script>throw Error('seen');"))
+    assert any("seen" in line for line in said)
+
+
+@browser
+def test_a_head_sorts_numbers_as_numbers_and_leaves_what_is_missing_last(folder):
+    assert browse(folder, click(3))[0] == ["wide-blocks-2", "baseline_cnn", "wide", "waiting"]
+
+
+@browser
+def test_a_second_click_sorts_the_other_way(folder):
+    assert browse(folder, click(3, 3))[0] == ["wide", "baseline_cnn", "wide-blocks-2", "waiting"]
+
+
+@browser
+def test_a_column_with_words_among_its_numbers_still_sorts_the_numbers(folder):
+    assert browse(folder, click(2))[0] == ["wide", "wide-blocks-2", "baseline_cnn", "waiting"]
+
+
+@browser
+def test_names_sort_as_text(folder):
+    assert browse(folder, click(0))[0] == ["baseline_cnn", "waiting", "wide", "wide-blocks-2"]
+
+
+@browser
+def test_a_screen_reader_is_told_how_a_table_is_sorted(folder):
+    heads = "[...document.querySelector('thead').querySelectorAll('th')].map(head => head.getAttribute('aria-sort'))"
+    value, _ = browse(folder, f"(document.querySelectorAll('th button')[1].click(), {heads})")
+    assert value == ["none", "ascending", "none", "none", "none"]
+
+
+@browser
+def test_at_the_width_of_a_phone_only_tables_scroll_sideways(folder):
+    probe = "[innerWidth, document.documentElement.scrollWidth, document.querySelector('img').getBoundingClientRect().right]"
+    (width, needed, right), _ = browse(folder, probe, "--window-size=500,800")
+    assert needed <= width and right <= width
+
+
+@browser
+def test_the_page_prints(folder):
+    (folder / "report.html").write_text(render_page(REPORT, folder))
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    command += [f"--print-to-pdf={folder / 'report.pdf'}", (folder / "report.html").as_uri()]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
