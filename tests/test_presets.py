@@ -1,12 +1,107 @@
 """Presets and their workspaces."""
 
+import functools
+import json
+import os
 import pathlib
+import re
 import shutil
+import subprocess
+import sys
 
+import keras
+import numpy as np
 import pytest
+from small import SIZE, WIDTH
+from test_pipeline import DOCUMENT, find_stages_run
 
-from thaw.params import InputError, read_yaml
-from thaw.presets import ROOT, make_workspace, read_preset
+from thaw import demo, networks, presets, unfreezing
+from thaw.params import InputError, read_yaml, write_yaml
+from thaw.preset import find_cache, find_environment, run_preset
+from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_table
+from thaw.reporting.published import read_published
+from thaw.reporting.results import list_runs
+from thaw.schema import check
+
+ROWS = read_published()
+PUBLISHED = list(ROWS["report"].unique())
+
+# Trainable parameters as the reports print them; "about 2.6 million" as the head that was filled in has them.
+TRAINABLE = {
+    "resnet50-and-mobilenet-analysis": {
+        "resnet50": 10_245,
+        "resnet50-layers-5": 1_064_965,
+        "resnet50-layers-10": 4_475_909,
+        "resnet50-layers-40": 15_842_053,
+        "resnet50-blocks-2": 8_941_573,
+        "resnet50-blocks-4": 16_104_965,
+        "resnet50-blocks-10": 22_375_685,
+        "mobilenet": 5_125,
+        "mobilenet-layers-5": 1_057_797,
+        "mobilenet-layers-10": 1_593_349,
+        "mobilenet-layers-40": 2_937_349,
+        "mobilenet-blocks-2": 1_598_981,
+        "mobilenet-blocks-4": 2_136_581,
+        "mobilenet-blocks-10": 3_181_445,
+    },
+    "mobilenet-vs-resnet50": {
+        "resnet50": 2_625_541,
+        "resnet50-conv4-conv5": 22_094_853,
+        "resnet50-conv5": 14_986_245,
+        "mobilenet": 5_125,
+        "mobilenet-layers-30": 2_400_773,
+        "mobilenet-layers-50": 3_077_893,
+    },
+}
+
+PARAMS = {name: check(read_preset(name), name) for name in list_presets()}
+
+
+def find_head(params, run):
+    """Return the Head of a run of PARAMS: its own, or that of the frozen run that it goes on from."""
+    return getattr(run, "head", None) or params.frozen[run.start].head
+
+
+def find_backbone(params, run):
+    """Return the entry of `backbones` that a run of PARAMS rests on."""
+    start = getattr(run, "start", None)
+    if start is None:
+        return params.backbones[run.backbone]
+    return params.backbones[params.frozen[start].backbone if start in params.frozen else start.split("/")[1]]
+
+
+def list_different_runs():
+    """Return a pytest.param (params, run) for each run with a backbone of all presets, those that train alike once."""
+    found = {}
+    for preset, params in PARAMS.items():
+        for name, run in [*params.frozen.items(), *params.finetune.items()]:
+            backbone = find_backbone(params, run)
+            parts = [find_head(params, run), run.optimizer, getattr(run, "unfreeze", None)]
+            told = [part and part.model_dump(mode="json") for part in parts]
+            key = [backbone.architecture, backbone.preprocessing, getattr(run, "batch_norm", None), *told]
+            found.setdefault(json.dumps(key), pytest.param(params, run, id=f"{preset}-{name}"))
+    return list(found.values())
+
+
+@functools.cache
+def build_once(architecture, width, size, head, preprocessing):
+    """Return (Network of five classes, its first weights); `head` is a Head as JSON."""
+    network = networks.build_classifier(
+        architecture, width, size, networks.Head.model_validate_json(head), 5, preprocessing
+    )
+    return network, network.model.get_weights()
+
+
+def open_run(params, run, width, size):
+    """Return (network, opened, cut) of a run of PARAMS: the layers that it opens trainable and the others not."""
+    backbone = find_backbone(params, run)
+    head = find_head(params, run).model_dump_json()
+    network, weights = build_once(backbone.architecture, width, size, head, backbone.preprocessing)
+    network.model.set_weights(weights)
+    asked = getattr(run, "unfreeze", None)
+    opened = unfreezing.find_open_layers(network.backbone, backbone.architecture, asked)
+    unfreezing.open_up(network.backbone, opened, getattr(run, "batch_norm", "inference"))
+    return network, opened, unfreezing.find_cut(network.backbone, opened)
 
 
 @pytest.fixture
@@ -21,9 +116,83 @@ def root(tmp_path):
     return copy
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "presets").glob("*.yaml")))
-def test_every_preset_has_no_fault(name):
-    assert read_preset(name)
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_row_is_a_run_of_its_epochs(name):
+    params, runs = PARAMS[name], {}
+    for run in list_runs(params):
+        architecture = params.backbones[run.backbone].architecture if run.backbone else "BaselineCNN"
+        runs[architecture, run.thaws] = "+".join(str(epochs) for epochs in run.epochs)
+    for row in ROWS[ROWS["report"] == name].itertuples():
+        epochs = runs[row.backbone, row.thaws]
+        assert row.epochs in ("", epochs)  # empty where the report leaves them open
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_protocol_does_not_depend_on_the_users_parameters(name):
+    """But for the photos and the machine; and the baseline, where the report has none."""
+    left = set(read_yaml(ROOT / "params.yaml")) - set(read_yaml(ROOT / "presets" / f"{name}.yaml"))
+    published = "BaselineCNN" in set(ROWS.loc[ROWS["report"] == name, "backbone"])
+    assert left == {"dataset", "compute", "baseline_cnn"} - ({"baseline_cnn"} if published else set())
+
+
+@pytest.mark.parametrize("preset", list(PARAMS))
+def test_the_name_of_a_run_says_what_opens(preset):
+    keys = {"layers": "layers", "from": "from_layer", "blocks": "blocks"}
+    for name, run in PARAMS[preset].finetune.items():
+        start = run.start.removeprefix("pretrained/")
+        assert name.startswith(start + "-")
+        told = name.removeprefix(start + "-")
+        found = re.match(r"(layers|from|blocks)-(\d+)", told)
+        expected = {keys[found[1]]: int(found[2])} if found else {"stages": told.split("-")}
+        assert run.unfreeze.model_dump(exclude_unset=True) == expected
+
+
+@pytest.mark.parametrize("params, run", list_different_runs())
+def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params, run):
+    network, opened, cut = open_run(params, run, WIDTH, SIZE)
+    batch_norm = getattr(run, "batch_norm", "inference")
+    tail = networks.build_tail(network, cut, batch_norm)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    tail.compile(run.optimizer.build(), loss, run_eagerly=True)  # to trace a step takes longer than to run it
+    before = {weight.path: weight.numpy() for weight in network.model.weights}
+    generator = np.random.default_rng(7)
+    inputs = generator.uniform(0, 255 if cut is network.backbone.operations[0] else 1, (4, *tail.input_shape[1:]))
+    assert np.isfinite(tail.train_on_batch(inputs.astype(np.float32), np.arange(4)))
+    changed = {w.path for w in network.model.weights if not np.array_equal(w.numpy(), before[w.path])}
+    moving = {weight.path for layer in opened if unfreezing.is_batch_norm(layer) for weight in layer.weights[2:]}
+    trained = {weight.path for layer in opened for weight in layer.weights} - moving
+    head = {weight.path for weight in network.head.weights}
+    assert changed <= trained | head | (moving if batch_norm == "batch" else set())
+    assert changed & head
+    assert bool(changed & trained) == bool(opened) == hasattr(run, "unfreeze")
+    assert bool(changed & moving) == (batch_norm == "batch")
+
+
+@pytest.mark.parametrize("preset, name", [(preset, name) for preset, runs in TRAINABLE.items() for name in runs])
+def test_a_published_row_trains_the_published_number_of_parameters(preset, name):
+    params = PARAMS[preset]
+    network, *_ = open_run(params, params.frozen.get(name) or params.finetune[name], 1, 64)
+    assert networks.count_parameters(network.model.trainable_weights) == TRAINABLE[preset][name]
+
+
+def test_two_published_rows_four_points_apart_open_the_same_weights():
+    params = PARAMS["resnet50-and-mobilenetv3"]
+    trained = []
+    for name in ("resnet50-blocks-16", "resnet50-from-7"):
+        network, *_ = open_run(params, params.finetune[name], WIDTH, SIZE)
+        trained.append([weight.path for weight in network.model.trainable_weights])
+    assert trained[0] == trained[1]
+    by_blocks, from_layer = (params.finetune[name] for name in ("resnet50-blocks-16", "resnet50-from-7"))
+    assert by_blocks.model_copy(update={"unfreeze": from_layer.unfreeze, "batch_norm": "inference"}) == from_layer
+
+
+def test_the_runs_of_a_training_at_several_ages_differ_in_nothing_else():
+    runs = {name: run for name, run in PARAMS["pitfalls"].finetune.items() if "-epochs-" in name}
+    assert [run.epochs for run in runs.values()] == [2, 4, 6, 8, 10, 12, 14]
+    whole = PARAMS["pitfalls"].finetune["mobilenet-blocks-4"]
+    for name, run in runs.items():
+        assert run.model_copy(update={"epochs": whole.epochs}) == whole
+        assert name == f"mobilenet-blocks-4-epochs-{run.epochs}"
 
 
 def test_a_section_of_a_preset_replaces_that_of_params(root):
@@ -38,6 +207,11 @@ def test_the_demo_does_not_depend_on_the_users_parameters():
 def test_an_unknown_preset_is_told_with_those_there_are(root):
     with pytest.raises(InputError, match="no preset 'other'; there are demo"):
         read_preset("other", root)
+
+
+def test_a_path_is_no_preset(root):
+    with pytest.raises(InputError, match=r"no preset '\.\./params'"):
+        read_preset("../params", root)
 
 
 def test_a_fault_in_a_preset_names_its_file(root):
@@ -67,3 +241,94 @@ def test_making_a_workspace_changes_nothing_of_the_project(root, tmp_path):
     before = read()
     make_workspace(tmp_path / "workspace", read_preset("demo", root), root)
     assert read() == before
+
+
+def test_a_workspace_finds_photos_and_weights_where_params_named_them(root, tmp_path):
+    document = read_preset("demo", root)
+    document["dataset"] = {"source": "folder", "path": "photos/mine", "digest": None}
+    document["backbones"] = {
+        "near": {"architecture": "MobileNet", "width": 1.0, "weights": "mine.h5"},
+        "home": {"architecture": "MobileNet", "width": 1.0, "weights": "~/mine.h5"},
+        "published": {"architecture": "MobileNet", "width": 1.0, "weights": "imagenet"},
+    }
+    make_workspace(tmp_path / "workspace", document, root)
+    found = read_yaml(tmp_path / "workspace" / "params.yaml")
+    assert found["dataset"]["path"] == str(root / "photos/mine")
+    weights = {name: backbone["weights"] for name, backbone in found["backbones"].items()}
+    assert weights == {"near": str(root / "mine.h5"), "home": "~/mine.h5", "published": "imagenet"}
+
+
+@pytest.fixture
+def shared(root, monkeypatch):
+    """A project, a DVC repository, with two tiny presets: `other` has another head and more epochs than `tiny`."""
+    monkeypatch.setenv("PATH", f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    other = {"tiny": {**DOCUMENT["frozen"]["tiny"], "epochs": 2}}
+    for name, document in {"tiny": DOCUMENT, "other": {**DOCUMENT, "frozen": other}}.items():
+        (root / "presets" / f"{name}.yaml").write_text(write_yaml(document))
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=root, check=True)
+    return root
+
+
+def test_what_one_preset_has_computed_another_takes_from_the_shared_cache(shared, capfd):
+    run_preset("tiny", ["repro", "preprocess"], shared)
+    assert find_stages_run(capfd.readouterr().out) == ["download", "split", "preprocess"]
+    run_preset("other", ["repro", "preprocess"], shared)
+    output = capfd.readouterr().out
+    assert find_stages_run(output) == []
+    for stage in ("download", "split", "preprocess"):
+        assert f"Stage '{stage}' is cached" in output
+    workspaces = shared / ".thaw" / "presets"
+    for file in ("data/records/index.json", "data/split.csv", "metrics/preprocess.json"):
+        assert (workspaces / "other" / file).read_bytes() == (workspaces / "tiny" / file).read_bytes()
+
+
+def test_the_cache_of_a_workspace_is_the_one_that_the_project_is_configured_with(shared, tmp_path):
+    subprocess.run([sys.executable, "-m", "dvc", "cache", "dir", "../elsewhere"], cwd=shared, check=True)
+    assert find_cache(shared) == (shared.parent / "elsewhere").resolve()
+    run_preset("tiny", ["config", "core.autostage", "false"], shared)
+    assert find_cache(shared / ".thaw" / "presets" / "tiny") == find_cache(shared)
+
+
+def test_the_store_and_the_mirror_of_a_workspace_are_those_of_the_project(monkeypatch, tmp_path):
+    monkeypatch.setenv("THAW_STORE", "store")
+    monkeypatch.setenv("THAW_MIRROR", "mirror")
+    environment = find_environment(tmp_path)
+    assert environment["THAW_STORE"] == str(tmp_path / "store")
+    assert environment["THAW_MIRROR"] == str(tmp_path / "mirror")
+    monkeypatch.setenv("THAW_STORE", "none")
+    monkeypatch.delenv("THAW_MIRROR")
+    environment = find_environment(tmp_path)
+    assert environment["THAW_STORE"] == "none" and "THAW_MIRROR" not in environment
+
+
+@pytest.mark.parametrize(
+    "arguments, report, printed", [(["repro"], True, True), (["repro"], False, False), (["status"], True, False)]
+)
+def test_the_table_is_printed_after_a_repro_that_left_a_report(arguments, report, printed, root, capsys, monkeypatch):
+    make_workspace(root / "workspace", DOCUMENT, root)
+    (root / "workspace" / "report").mkdir()
+    if report:
+        (root / "workspace" / "report" / "report.md").write_text("")
+    monkeypatch.setattr(presets, "run_dvc", lambda *_, **__: None)
+    monkeypatch.setattr(presets, "render_table", lambda *_: "the table")
+    run_table(root / "workspace", arguments)
+    output = capsys.readouterr().out
+    assert ("the table" in output and str(root / "workspace/report/report.md") in output) == printed == bool(output)
+
+
+def test_a_dvc_command_that_fails_ends_the_program_with_its_status(root, capfd):
+    make_workspace(root / "workspace", DOCUMENT, root)
+    with pytest.raises(SystemExit) as raised:
+        run_table(root / "workspace", ["repro", "no-such-stage"])
+    assert raised.value.code == 255 and "no-such-stage" in capfd.readouterr().err
+
+
+def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch, tmp_path):
+    told = {}
+    monkeypatch.setenv("THAW_STORE", str(tmp_path / "mine"))
+    monkeypatch.setattr(demo, "WORKSPACE", tmp_path / "demo")
+    monkeypatch.setattr(demo, "run_table", lambda folder, environment: told.update(environment, folder=folder))
+    demo.main()
+    assert told["folder"] == tmp_path / "demo" and told["THAW_STORE"].startswith(str(tmp_path / "demo"))
+    assert find_cache(tmp_path / "demo") == tmp_path / "demo" / ".dvc" / "cache"

@@ -1,0 +1,49 @@
+"""./run preset NAME: the table of a preset, in a workspace of its own that shares what the project has computed."""
+
+import os
+import pathlib
+import sys
+
+from thaw.params import InputError, run
+from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_dvc, run_table
+
+
+def run_preset(name, arguments=("repro",), root=ROOT):
+    """Run the dvc command `arguments` on the table of preset `name`, in `root`/.thaw/presets/NAME.
+
+    The workspace shares the project's DVC cache, with the outputs of every stage that ran on the same inputs, and its
+    store of activations. Nothing else of the project is touched. Raises InputError as `read_preset` does.
+    """
+    document = read_preset(name, root)
+    folder = root / ".thaw" / "presets" / name
+    make_workspace(folder, document, root, find_cache(root))
+    run_table(folder, arguments, find_environment(root))
+
+
+def find_cache(root):
+    """Return the folder of the DVC cache of the project at `root`."""
+    told = run_dvc(root, "cache", "dir", capture_output=True, text=True).stdout.strip()
+    return (root / told).resolve()
+
+
+def find_environment(root):
+    """Return the environment of a workspace's stages: this process's, its relative paths starting at `root`."""
+    # Here, because it loads TensorFlow; see thaw.presets.read_preset.
+    from thaw.activations import find_store
+
+    store, mirror = find_store(), os.environ.get("THAW_MIRROR")
+    environment = {**os.environ, "THAW_STORE": str(root / store) if store else "none"}
+    if mirror:
+        environment["THAW_MIRROR"] = str(root / pathlib.Path(mirror).expanduser())
+    return environment
+
+
+def main():
+    name, *arguments = sys.argv[1:] or [None]
+    if name is None:
+        raise InputError(f"presets: which one? there are {', '.join(list_presets())}")
+    run_preset(name, arguments or ("repro",))
+
+
+if __name__ == "__main__":
+    run(main)
