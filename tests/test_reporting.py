@@ -10,7 +10,7 @@ import pytest
 
 from thaw.params import InputError
 from thaw.publishing import read_json
-from thaw.reporting import pages, publication, results, tables
+from thaw.reporting import comparison, pages, publication, results, tables
 
 # run -> (trainable parameters, right answers on validation and on test, of 200 and 100 photos)
 OUTCOMES = {
@@ -54,6 +54,16 @@ def write_weights(folder, name="wide", **values):
     write(folder / f"metrics/weights/{name}.json", {"weights": {name: document}})
 
 
+def make_predictions(part, photos, right):
+    """Return a row for each of so many photos of two classes in turn, the first `right` of them right."""
+    actual = ["NA", "rose"] * (photos // 2)
+    table = pd.DataFrame({"id": [f"{part[0]}{i:04}" for i in range(photos)], "part": part, "actual": actual})
+    table["predicted"] = [label if i < right else {"NA": "rose", "rose": "NA"}[label] for i, label in enumerate(actual)]
+    for label in ("NA", "rose"):
+        table[f"p_{label}"] = table["predicted"].eq(label).map({True: 0.9, False: 0.1})
+    return table
+
+
 def write_run(folder, name, outcome, test=True, epochs=3):
     trainable, right, right_test = outcome
 
@@ -65,19 +75,16 @@ def write_run(folder, name, outcome, test=True, epochs=3):
         scores["test"] = score(right_test, 100)
     sizes = {"trainable_parameters": trainable, "total_parameters": 9_999_999, "weights_bytes": 1_500_000}
     write(folder / f"metrics/evaluate/{name}.json", {name: {**scores, **sizes}})
+    flops = {"forward": 1000, "prefix": 400, "training_step": 1800}
+    write(folder / f"metrics/train/{name}.json", {name: {"epochs": epochs, "cut": "pooling", "flops": flops}})
     rows = {"epoch": range(1, epochs + 1)}
     for part in ("train", "validation"):
         for value, column in enumerate(("loss", "accuracy", "precision", "recall", "f1")):
             rows[f"{part}_{column}"] = [0.5 + 0.01 * value] * epochs
     tables = {
         "history": pd.DataFrame(rows),
-        "predictions": pd.DataFrame(
-            [("validation", "rose", "NA")] * 5
-            + [("test", "rose", "rose")] * 8
-            + [("test", "NA", "NA")] * 9
-            + [("test", "NA", "rose")]
-            + [("test", "rose", "NA")] * 2,
-            columns=["part", "actual", "predicted"],
+        "predictions": pd.concat(
+            [make_predictions("validation", 200, right), *([make_predictions("test", 100, right_test)] if test else [])]
         ),
         "classes": pd.DataFrame(
             [(label, 0.9, 0.8, 0.85, 50, part) for part in ("train", "validation", "test") for label in ("NA", "rose")],
@@ -128,6 +135,7 @@ def folder(tmp_path):
 def undrawn(monkeypatch):
     """Leaves the figures out, for what only reads the pages."""
     monkeypatch.setattr("thaw.reporting.publication._draw", lambda *_: iter(()))
+    monkeypatch.setattr("thaw.reporting.publication.render_page", lambda *_: "")
 
 
 def read_page(folder, params, name="report.md"):
@@ -190,6 +198,9 @@ def test_the_best_run_is_chosen_on_validation_and_of_equals_the_one_that_trains_
         "best_validation_accuracy": 0.9,
         "best_test_accuracy": 0.9,
         "ranking": {"baseline_cnn": 4, "wide": 3, "wide-layers-3": 2, "wide-blocks-2": 1},
+        "cannot_be_told_apart_from_best": 2,
+        # Holm's: five tests, of 30, 5 and 2 photos that one alone has right, and of 7 and 25 in the other pairs.
+        "p_against_best": {"baseline_cnn": 0.0, "wide": 0.125, "wide-layers-3": 0.5},
     }
 
 
@@ -222,7 +233,7 @@ def test_the_same_results_give_the_same_bytes(params, folder):
 
     def read_all():
         publication.write_report(params, folder)
-        files = [*(folder / "report/figures").iterdir(), folder / "report/report.md", folder / "metrics/summary.json"]
+        files = [*(folder / "report/figures").iterdir(), *(folder / "report").glob("report.*"), folder / "metrics/summary.json"]
         return {path.name: path.read_bytes() for path in files}
 
     assert read_all() == read_all()
@@ -297,15 +308,110 @@ def test_marked_figures_carry_the_footnote(params, folder, monkeypatch):
     assert {name for name in noted if not noted[name]} == {"curves-baseline_cnn.svg", "confusion-baseline_cnn.svg"}
 
 
-def test_overlapping_intervals_are_said_to_tell_nothing(params, folder, undrawn):
-    # 90 and 85 of 100: 82.6 to 94.5 against 76.7 to 90.7.
+def test_a_difference_that_may_be_chance_is_said_to_be_none(params, folder, undrawn):
+    # 90 and 85 of 100, the same 85 among the 90: 2 / 32 = 0.0625 by itself, twice that as the fourth of five tests.
     page = read_page(folder, params)
-    assert "The frozen run wide¹ reaches 85.00 %¹ (76.7 – 90.7 %): the two intervals overlap" in page
+    assert "The frozen run wide¹ reaches 85.00 %¹ (76.7 – 90.7 %); photo by photo the two cannot be told apart" in page
+    assert "(5 against 0, p = 0.12)" in page
 
 
-def test_intervals_apart_are_said_to_be_so(params, folder, undrawn):
-    write_run(folder, "wide", (1_234, 100, 50))  # 50 of 100: up to 59.6
-    assert "the two intervals do not overlap" in read_page(folder, params)
+def test_a_difference_that_is_more_than_chance_is_said_to_be_one(params, folder, undrawn):
+    write_run(folder, "wide", (1_234, 100, 50))
+    assert "photo by photo the best is better (40 against 0, p < 0.001)" in read_page(folder, params)
+
+
+def test_the_first_paragraph_names_the_runs_that_the_best_cannot_be_told_apart_from(params, folder, undrawn):
+    summary = read_page(folder, params).split("\n\n")[1]
+    assert "cannot be told apart from 2 of the other 3 runs (wide¹, wide-layers-3¹)." in summary
+    assert summary.endswith("Of these, wide¹ trains least: 1,234 parameters.")
+
+
+def test_many_such_runs_are_counted_and_not_named(params, folder, undrawn):
+    for number in range(5):
+        params.finetune[f"wide-{number}"] = phase(start="wide", unfreeze=opening(layers=number + 10))
+        write_run(folder, f"wide-{number}", (77_777, 175, 90))
+        write_times(folder, f"wide-{number}", 1.0)
+    assert "cannot be told apart from 7 of the other 8 runs. " in read_page(folder, params).split("\n\n")[1]
+
+
+def test_each_pair_is_tested_once(params, folder):
+    found = [set(pair) for pair in comparison.list_pairs(results.read_results(params, folder))]
+    assert len(found) == 5 and all(found.count(pair) == 1 for pair in found)
+    assert {"wide", "wide-layers-3"} in found and {"wide", "baseline_cnn"} in found
+
+
+def test_a_pair_that_two_questions_ask_for_in_either_order_is_tested_once(params, folder):
+    """The best is frozen: it is held against the runs that start from it, and they against it."""
+    write_run(folder, "wide", (1_234, 190, 95))
+    pairs = comparison.list_pairs(results.read_results(params, folder))
+    assert pairs == [("wide", "baseline_cnn"), ("wide", "wide-layers-3"), ("wide", "wide-blocks-2")]
+
+
+def test_the_table_of_pairs_holds_what_each_run_alone_has_right(params, folder, undrawn):
+    publication.write_report(params, folder)
+    pairs = pd.read_csv(folder / "plots/pairs.csv").set_index(["first", "second"])
+    row = pairs.loc[("wide-layers-3", "wide")]
+    assert (row["photos"], row.first_only, row.second_only) == (100, 7, 0)
+    assert (row.p, row.p_holm) == (2 / 128, 3 * 2 / 128)
+
+
+def test_a_pair_without_the_best_has_a_sentence_of_its_own(params, folder, undrawn):
+    page = read_page(folder, params)
+    assert "- wide-layers-3 is better than wide: 7 against 0, p = 0.047." in page
+    assert "cannot be told apart from wide (5 against 0, p = 0.12) and wide-layers-3 (0 against 2, p = 0.50)." in page
+
+
+def test_the_order_of_a_pair_changes_nothing_but_the_words(params, folder):
+    evidence = comparison.read_evidence(results.read_results(params, folder), folder)
+    there = comparison.find_pair(evidence, "wide-layers-3", "wide")
+    back = comparison.find_pair(evidence, "wide", "wide-layers-3")
+    assert there.winner == back.winner == "wide-layers-3"
+    assert (there.paired.first_only, there.paired.second_only) == (7, 0)
+    assert (back.paired.first_only, back.paired.second_only) == (0, 7)
+
+
+def test_runs_scored_on_other_photos_are_an_error(params, folder):
+    table = pd.read_csv(folder / "plots/predictions/wide.csv", keep_default_na=False)
+    table[::-1].to_csv(folder / "plots/predictions/wide.csv", index=False)
+    with pytest.raises(InputError, match=r"predictions/wide\.csv: must have the photos that baseline_cnn was"):
+        publication.write_report(params, folder)
+
+
+def test_a_run_alone_is_compared_with_nothing(params, folder, undrawn):
+    for name in set(OUTCOMES) - {"wide"}:
+        (folder / f"metrics/evaluate/{name}.json").unlink()
+    page = read_page(folder, params)
+    assert "There is one run: nothing to compare it with." in page
+    assert (folder / "plots/pairs.csv").read_text() == "first,second,part,photos,first_only,second_only,p,p_holm\n"
+
+
+def find_section(page, title):
+    return page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_section_on_training_judges_each_run(params, folder, undrawn):
+    write_run(folder, "wide", (1_234, 100, 85))
+    history = pd.read_csv(folder / "plots/history/wide.csv")
+    history["validation_loss"], history["validation_accuracy"] = [0.5, 0.4, 0.5], [0.3, 0.5, 0.4]
+    history.to_csv(folder / "plots/history/wide.csv", index=False)
+    section = find_section(read_page(folder, params), "How the runs trained")
+    # 600 of 700 on train, 100 of 200 on validation; confidence 0.9 throughout, 50 and 85 % right.
+    row = find_row(section, "wide")
+    assert row[1] == "35.7" and row[3:] == ["25", "10.0", "yes", "yes", "40.0", "5.0"]
+    assert find_row(section, "wide-layers-3")[3:7] == ["0", "0.0", "no", "no"]
+
+
+def test_probabilities_that_are_no_numbers_have_no_calibration(params, folder, undrawn):
+    table = pd.read_csv(folder / "plots/predictions/wide.csv", keep_default_na=False)
+    table.assign(p_NA="", p_rose="").to_csv(folder / "plots/predictions/wide.csv", index=False)
+    assert find_row(find_section(read_page(folder, params), "How the runs trained"), "wide")[-2:] == ["–", "–"]
+
+
+@pytest.mark.parametrize("dataset, there", [("petals:1.0.0", False), ("tf_flowers:3.0.1", True)])
+def test_the_published_tables_are_held_against_their_own_photos_only(params, folder, undrawn, dataset, there):
+    params.dataset.name = dataset
+    page = read_page(folder, params)
+    assert ("## Claims" in page) == ("## Published beside measured" in page) == there
 
 
 def test_a_best_run_that_starts_from_no_other_is_held_against_the_runner_up(params, folder, undrawn):
@@ -356,7 +462,7 @@ def test_a_run_scored_on_test_beside_one_that_is_not_is_an_error(params, folder)
     "file",
     [
         "metrics/download.json", "metrics/split.json", "metrics/preprocess.json", "metrics/weights/wide.json",
-        "plots/history/wide.csv", "plots/predictions/wide.csv",
+        "plots/history/wide.csv", "plots/predictions/wide.csv", "metrics/train/wide.json",
         "plots/classes/wide-blocks-2.csv",
     ],
 )  # fmt: skip
@@ -406,7 +512,7 @@ def test_a_loss_that_is_not_a_number_is_drawn_around(params, folder):
 def test_a_confusion_matrix_has_a_row_for_each_actual_class(folder):
     counts, classes = results.read_confusion("wide", "test", folder)
     assert classes == ["NA", "rose"]
-    assert counts.tolist() == [[9, 1], [2, 8]]
+    assert counts.tolist() == [[43, 7], [8, 42]]  # wrong are photos 85 to 99, the even ones of the first class
 
 
 def test_the_terminal_table_is_aligned_and_names_the_best(params, folder):

@@ -10,6 +10,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 BINS = 15  # of confidence, as Guo et al. 2017 (On Calibration of Modern Neural Networks) use
 LEVEL = 0.05
+RESAMPLES = 2000  # of the bootstrap: the ends of a 95 % interval rest on 50 draws each
 
 # The verdicts on a run's training; the report states these rules with these numbers.
 GAP = 0.05  # of accuracy between train and validation that counts as large
@@ -46,9 +47,9 @@ def correct(ps):
 
 
 def find_gap(first, second):
-    """Return (difference, low, high) of two accuracies on different photos: each (right, photos); Newcombe's 95 % interval.
+    """Return (difference, low, high) of two accuracies on different photos, each (right, photos).
 
-    Newcombe 1998, hybrid score, as statsmodels computes it.
+    The 95 % interval is Newcombe's hybrid score interval (1998), as statsmodels computes it.
     """
     low, high = confint_proportions_2indep(*first, *second, method="newcomb", alpha=LEVEL)
     return first[0] / first[1] - second[0] / second[1], float(low), float(high)
@@ -62,7 +63,7 @@ def measure_calibration(confidence, right):
     has a row per bin that holds photos: low, high, photos, confidence, accuracy.
     """
     confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bins, surplus = _split_error(confidence, right)
     rows = []
     for number in np.unique(bins):
         inside = bins == number
@@ -75,9 +76,40 @@ def measure_calibration(confidence, right):
                 "accuracy": right[inside].mean(),
             }
         )
-    table = pd.DataFrame(rows)
-    error = (table.photos * (table.confidence - table.accuracy).abs()).sum() / len(confidence)
-    return float(error), table
+    return float(np.abs(np.bincount(bins, surplus)).sum() / len(confidence)), pd.DataFrame(rows)
+
+
+def compare_calibration(first, second):
+    """Return (difference, low, high): the calibration error of the first run minus that of the second.
+
+    Each run is (confidence, right) as `measure_calibration` takes them, over the same photos in the same order. The
+    95 % interval is that of the bootstrap's percentiles (Efron 1979) over RESAMPLES draws of the photos from one seed.
+    """
+    parts = [_split_error(*run) for run in (first, second)]
+    photos = len(parts[0][0])
+
+    def find_errors(chosen):
+        return [np.abs(np.bincount(bins[chosen], surplus[chosen])).sum() / photos for bins, surplus in parts]
+
+    generator = np.random.default_rng(0)
+    draws = np.array([find_errors(generator.integers(photos, size=photos)) for _ in range(RESAMPLES)])
+    low, high = np.quantile(draws[:, 0] - draws[:, 1], [LEVEL / 2, 1 - LEVEL / 2])
+    before, after = find_errors(np.arange(photos))
+    return float(before - after), float(low), float(high)
+
+
+def find_mean_gap(train, validation):
+    """Return (gap, low, high): the mean of train minus validation accuracy over several runs, with its 95 % interval.
+
+    `train` is the (right, photos) of each run; `validation` (runs, n) bool, whether each run had each photo right. The
+    runs share their photos, so what varies is the photos and not the runs: a normal interval over photos.
+    """
+    right, photos = np.asarray(train, float).T
+    accuracy, shares = (right / photos).mean(), np.asarray(validation, float).mean(axis=0)
+    gap = accuracy - shares.mean()
+    variance = shares.var() / len(shares) + accuracy * (1 - accuracy) / photos.min()
+    half = scipy.stats.norm.ppf(1 - LEVEL / 2) * np.sqrt(variance)
+    return float(gap), float(gap - half), float(gap + half)
 
 
 def judge_training(history, train, validation):
@@ -108,8 +140,18 @@ def find_denominators(shares, digits, most):
     `shares` in [0, 1] are accuracies as a report prints them, `digits` how many digits after the point each has. An
     accuracy is a whole number of photos over n: n fits where some whole number over n rounds to each printed share.
     """
-    fitting = []
-    for n in range(1, most + 1):
-        if all(abs(round(share * n) / n - share) <= 0.5 * 10.0**-d + 1e-12 for share, d in zip(shares, digits, strict=True)):
-            fitting.append(n)
-    return fitting
+    printed = list(zip(shares, digits, strict=True))
+
+    def fits(n):
+        return all(abs(round(share * n) / n - share) <= 0.5 * 10.0**-d + 1e-12 for share, d in printed)
+
+    return [n for n in range(1, most + 1) if fits(n)]
+
+
+def _split_error(confidence, right):
+    """Return (bins, surplus): the bin of each photo's confidence, and how far that lies above 1 (right) or 0 (wrong).
+
+    Within a bin, photos times the distance between confidence and accuracy is the sum of the surplus.
+    """
+    confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
+    return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1), confidence - right

@@ -7,7 +7,10 @@ import platform
 import subprocess
 
 from thaw.names import PARTS
-from thaw.reporting.results import find_run_interval, rank_runs, read_metrics
+from thaw.reporting.claims import describe_claims
+from thaw.reporting.comparison import describe_differences, describe_trainings, find_equals, find_pair, say_counts
+from thaw.reporting.published import describe_published, is_tf_flowers
+from thaw.reporting.results import rank_runs, read_metrics
 from thaw.reporting.tables import (
     NO_TEST,
     compare_in_markdown,
@@ -19,18 +22,19 @@ from thaw.reporting.tables import (
 )
 
 
-def write_results(results, by_class):
+MOST_NAMED = 4  # runs in the first paragraph: of more only the number is told
+
+
+def write_results(evidence, by_class):
     """Return the text of report.md: the same results give the same text, on any machine and on any day.
 
-    `by_class` is the DataFrame of the best run's scores by class.
+    `evidence` is the comparison.Evidence on the results, `by_class` the DataFrame of the best run's scores by class.
     """
-    best, part = rank_runs(results)[0], results.part
-    mark = results.marks[best]
+    results, best = evidence.results, evidence.best
+    part, mark = results.part, results.marks[best]
     sections = [
         "# What to unfreeze",
-        summarize(results),
-        "## Data",
-        describe_data(results),
+        summarize(evidence),
         "## Comparison",
         compare_in_markdown(results),
         "In bold the run that is best on validation. Accuracies in percent; the interval is Wilson's, at 95 %, of the "
@@ -49,6 +53,17 @@ def write_results(results, by_class):
                 for row in by_class.to_dict("records")
             ],
         ),
+        "## Which differences are real",
+        describe_differences(evidence),
+        "## How the runs trained",
+        describe_trainings(evidence),
+        *(
+            ["## Claims", describe_claims(evidence), "## Published beside measured", describe_published(results)]
+            if is_tf_flowers(results)
+            else []
+        ),
+        "## Data",
+        describe_data(results),
         *(["## Weights", describe_weights(results)] if results.weights else []),
         "## Learning curves",
         "Scores on train are running ones, taken while the epoch trains, and with dropout where the head has it; those "
@@ -62,10 +77,10 @@ def write_results(results, by_class):
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
 
-def summarize(results):
+def summarize(evidence):
     """Return the paragraph that says which run is best, and whether this many photos can tell."""
+    results, best = evidence.results, evidence.best
     runs, part = {run.name: run for run in results.runs}, results.part
-    best = rank_runs(results)[0]
     scores, mark = results.scores[best], results.marks[best]
     classes = len(results.download["classes"])
     accuracy = scores["validation"]["accuracy"]
@@ -89,7 +104,7 @@ def summarize(results):
         )
     rival = find_rival(results)
     if rival:
-        text += " " + _compare(results, best, runs[rival])
+        text += f" {_compare(evidence, runs[rival])} {_say_equals(evidence)}"
     return text
 
 
@@ -174,10 +189,11 @@ def write_costs(results, folder="."):
         "elsewhere has its times from there.",
         to_markdown(header, rows, left=4),
         "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store "
-        "already; one pass stores it for every run that will ask for it, and the first of them bears the cost. Training "
-        "and total are of a run's own epochs, without those of the frozen run that it starts from. Waiting: the share of "
-        "the last epoch in which training waited for data. Peak memory is resident memory of the training process. "
-        "Milliseconds per image are medians and 95th percentiles over batches of 1 and of 32, after a warm-up.",
+        "already; one pass stores it for every run that will ask for it, and the first of them bears the cost. "
+        "Training and total are of a run's own epochs, without those of the frozen run that it starts from. Waiting: "
+        "the share of the last epoch in which training waited for data. Peak memory is resident memory of the training "
+        "process. Milliseconds per image are medians and 95th percentiles over batches of 1 and of 32, after a "
+        "warm-up.",
         f"Preprocessing: {preprocess['images_per_second']:,} images per second, {preprocess['seconds']:,} s in all.",
         *_list_notes(results),
     ]
@@ -206,21 +222,36 @@ def _find_processor():
     return models[0] if models else platform.machine()
 
 
-def _compare(results, best, rival):
-    """Return the sentence that says whether the intervals of the best run and of `rival`, a Run, overlap."""
-    (low, high), (rival_low, rival_high) = (
-        find_run_interval(results.scores[name], results.part) for name in (best, rival.name)
-    )
+def _compare(evidence, rival):
+    """Return the sentence that says whether the best run is better than `rival`, a Run, photo by photo."""
+    results, pair = evidence.results, find_pair(evidence, evidence.best, rival.name)
     scores = results.scores[rival.name]
     role = {"frozen": "The frozen run", "finetuned": "The fine-tuned run", "baseline": "The run from scratch"}
     mark = results.marks[rival.name]
-    text = (
+    words = {None: "the two cannot be told apart", rival.name: "this is the better of the two"}
+    return (
         f"{role[rival.kind]} {rival.name}{mark} reaches {percent(scores[results.part]['accuracy'])} %{mark} "
-        f"({interval(scores, results.part)} %): the two intervals "
+        f"({interval(scores, results.part)} %); photo by photo "
+        f"{words.get(pair.winner, 'the best is better')} ({say_counts(pair)})."
     )
-    if low <= rival_high and rival_low <= high:
-        return text + f"overlap, so the photos of {results.part} alone do not show that one is better than the other."
-    return text + "do not overlap."
+
+
+def _say_equals(evidence):
+    """Return the sentences about the runs that the best one cannot be told apart from, and the smallest of them."""
+    results, equals = evidence.results, find_equals(evidence)
+    others = len(results.runs) - 1
+    if not equals:
+        return "No other run is as good as far as these photos tell."
+    which = "the only other run" if others == 1 else f"{len(equals)} of the other {others} runs"
+    text = f"In all, the best cannot be told apart from {which}"
+    if 1 < others and len(equals) <= MOST_NAMED:
+        text += f" ({', '.join(name + results.marks[name] for name in equals)})"
+    text += "."
+    sizes = {name: results.scores[name]["trainable_parameters"] for name in (*equals, evidence.best)}
+    smallest = min(sizes, key=sizes.get)
+    if smallest != evidence.best:
+        text += f" Of these, {smallest}{results.marks[smallest]} trains least: {sizes[smallest]:,} parameters."
+    return text
 
 
 def _say_thaw(run):
@@ -241,7 +272,8 @@ def _list_waiting(results):
     waiting = [run.name for run in results.listed if run not in results.runs]
     if not waiting:
         return []
-    return [f"{_count(len(waiting), 'run')} of the table not run yet: {', '.join(waiting)}. `./run dvc repro` runs them."]
+    runs = _count(len(waiting), "run")
+    return [f"{runs} of the table not run yet: {', '.join(waiting)}. `./run dvc repro` runs them."]
 
 
 def _list_notes(results):

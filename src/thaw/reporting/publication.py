@@ -7,6 +7,8 @@ import pandas as pd
 from thaw import plotting
 from thaw.progress import track
 from thaw.publishing import publish, write_json, write_table, write_text
+from thaw.reporting.comparison import find_equals, find_pair, read_evidence, tabulate_pairs
+from thaw.reporting.html import render_page
 from thaw.reporting.pages import write_costs, write_results
 from thaw.reporting.results import (
     find_run_interval,
@@ -19,7 +21,7 @@ from thaw.reporting.results import (
 
 
 def write_report(params, folder="."):
-    """Write report/report.md, its figures, report/cost.md and metrics/summary.json below `folder`.
+    """Write report/report.md and report.html, the figures, report/cost.md, their tables and metrics/summary.json below `folder`.
 
     The runs are those that `params` (thaw.schema.Params) names, whatever files others have left behind. All but
     cost.md repeats to the byte. Raises InputError, before it writes anything, where a stage has not run.
@@ -28,7 +30,8 @@ def write_report(params, folder="."):
     results = read_results(params, folder)
     histories = {run.name: read_history(run, folder) for run in results.runs}
     confusions = {run.name: read_confusion(run.name, results.part, folder) for run in results.runs}
-    page = write_results(results, read_classes(rank_runs(results)[0], results.part, folder))
+    evidence = read_evidence(results, folder)
+    page = write_results(evidence, read_classes(rank_runs(results)[0], results.part, folder))
     costs = write_costs(results, folder)
     accuracies = tabulate_accuracies(results)
     with publish(folder / "report/figures") as scratch:
@@ -37,19 +40,28 @@ def write_report(params, folder="."):
         for name, figure in track(figures, "report", 1 + 2 * len(results.runs), "figures"):
             save(figure, scratch / f"{name}.svg")
     write_text(folder / "report/report.md", page)
+    write_text(folder / "report/report.html", render_page(page, folder / "report"))
     write_text(folder / "report/cost.md", costs)
     write_table(folder / "plots/accuracy.csv", accuracies[["run", "part", "accuracy", "low", "high", "footnote"]])
-    write_json(folder / "metrics/summary.json", summarize_ranking(results))
+    write_table(folder / "plots/pairs.csv", tabulate_pairs(evidence))
+    write_json(folder / "metrics/summary.json", summarize_ranking(evidence))
 
 
-def summarize_ranking(results):
-    """Return the document of metrics/summary.json: the best run by validation, its accuracies and every run's rank."""
+def summarize_ranking(evidence):
+    """Return the document of metrics/summary.json: the best run by validation, its accuracies and every run's rank.
+
+    Also how many runs it cannot be told apart from, and the p value (Holm's) of each other run against it.
+    """
+    results = evidence.results
     ranking = rank_runs(results)
     scores = results.scores[ranking[0]]
     summary = {"best": ranking[0], "best_validation_accuracy": scores["validation"]["accuracy"]}
     if results.part == "test":
         summary["best_test_accuracy"] = scores["test"]["accuracy"]
     summary["ranking"] = {run.name: 1 + ranking.index(run.name) for run in results.runs}
+    summary["cannot_be_told_apart_from_best"] = len(find_equals(evidence))
+    others = [run.name for run in results.runs if run.name != evidence.best]
+    summary["p_against_best"] = {name: round(find_pair(evidence, evidence.best, name).p, 6) for name in others}
     footnotes = {run.name: find_notes(results, run) for run in results.runs}
     summary["footnotes"] = {name: notes[0] for name, notes in footnotes.items() if notes}
     return {"summary": summary}

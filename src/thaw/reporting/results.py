@@ -25,6 +25,7 @@ class Run(NamedTuple):
     start: str | None  # the frozen run that a fine-tuned one goes on from
     thaws: str  # in words
     epochs: tuple[int, ...]  # of each phase, the frozen one first
+    unfreeze: dict | None = None  # what was set of thaw.unfreezing.Unfreeze, for a fine-tuned one
 
     @property
     def training(self):
@@ -102,8 +103,9 @@ def list_runs(params):
             runs.append(Run(start, "frozen", backbone, None, describe_thaw(None), before))
         for name, run in params.finetune.items():
             if run.start == start:
-                words = describe_thaw(run.unfreeze.model_dump(exclude_unset=True))
-                runs.append(Run(name, "finetuned", backbone, start if frozen else None, words, (*before, run.epochs)))
+                unfreeze = run.unfreeze.model_dump(exclude_unset=True)
+                words, epochs = describe_thaw(unfreeze), (*before, run.epochs)
+                runs.append(Run(name, "finetuned", backbone, start if frozen else None, words, epochs, unfreeze))
     return runs
 
 

@@ -1,0 +1,253 @@
+"""Runs held against one another: paired tests on the same photos, and verdicts on how each run trained."""
+
+import math
+import pathlib
+from typing import NamedTuple
+
+import pandas as pd
+
+from thaw import statistics
+from thaw.params import InputError
+from thaw.reporting.results import Results, rank_runs, read_metrics, read_plot
+from thaw.reporting.tables import to_markdown
+
+JUDGED = ("train", "validation")  # the parts that training itself looks at
+
+class Pair(NamedTuple):
+    """Two runs, by name, compared on the photos of the part that counts."""
+
+    first: str
+    second: str
+    paired: statistics.Paired
+    p: float  # corrected for all the pairs of the report
+
+    @property
+    def winner(self):
+        """The run that is better, None where the two cannot be told apart."""
+        if self.p >= statistics.LEVEL:
+            return None
+        return self.first if self.paired.first_only > self.paired.second_only else self.second
+
+
+class Evidence(NamedTuple):
+    """What there is to judge differences and claims by; a key of each mapping is the name of a run."""
+
+    results: Results
+    predictions: dict[str, pd.DataFrame]  # as read_predictions returns them
+    histories: dict[str, pd.DataFrame]  # a row for each epoch of its own
+    flops: dict[str, dict]  # for one image: forward, prefix, training_step; of those runs that tell
+    pairs: list[Pair]
+
+    @property
+    def best(self):
+        """The name of the run that is best on validation."""
+        return rank_runs(self.results)[0]
+
+
+def read_evidence(results, folder="."):
+    """Return the Evidence on `results` (Results), from the tables and metrics below `folder`.
+
+    Raises InputError where a stage has not run, or where two runs were scored on different photos.
+    """
+    folder = pathlib.Path(folder)
+    predictions = {run.name: read_predictions(run.name, folder) for run in results.runs}
+    expected = next(iter(predictions))
+    for name, table in predictions.items():
+        if not table.index.equals(predictions[expected].index):
+            raise InputError(
+                f"{folder / f'plots/predictions/{name}.csv'}: must have the photos that {expected} was scored on, in "
+                f"the same order (got {len(table)} and {len(predictions[expected])}): ./run dvc repro"
+            )
+    histories = {
+        run.name: read_plot(folder / f"plots/history/{run.name}.csv", na_values=[""]) for run in results.runs
+    }
+    trainings = {run.name: read_metrics(folder / f"metrics/train/{run.name}.json", run.name) for run in results.runs}
+    flops = {name: document["flops"] for name, document in trainings.items() if "flops" in document}
+    evidence = Evidence(results, predictions, histories, flops, [])
+    return evidence._replace(pairs=compare_pairs(evidence, list_pairs(results)))
+
+
+def read_predictions(name, folder="."):
+    """Return a row for each photo that run `name` was scored on, its id the index.
+
+    Columns: part, actual, predicted, confidence (of the predicted class, in [0, 1]) and right (bool).
+    """
+    text = {"id": str, "part": str, "actual": str, "predicted": str}
+    table = read_plot(pathlib.Path(folder) / f"plots/predictions/{name}.csv", dtype=text).set_index("id")
+    probabilities = table[[column for column in table if column.startswith("p_")]]
+    found = table[["part", "actual", "predicted"]].copy()
+    found["confidence"] = probabilities.apply(pd.to_numeric, errors="coerce").max(axis=1)
+    found["right"] = found["actual"] == found["predicted"]
+    return found
+
+
+def list_pairs(results):
+    """Return the pairs (names) that the report tests, none twice.
+
+    Each fine-tuned run against the frozen one that it starts from, each frozen run against the baseline, and the best
+    on validation against every other.
+    """
+    names, best = [run.name for run in results.runs], rank_runs(results)[0]
+    baseline = next((run.name for run in results.runs if run.kind == "baseline"), None)
+    pairs = [(best, name) for name in names if name != best]
+    pairs += [(run.name, run.start) for run in results.runs if run.start in names]
+    pairs += [(run.name, baseline) for run in results.runs if run.kind == "frozen" and baseline]
+    found = {}
+    for pair in pairs:
+        found.setdefault(frozenset(pair), pair)
+    return list(found.values())
+
+
+def compare_pairs(evidence, pairs):
+    """Return the Pairs of the names in `pairs`, the p values corrected for being so many tests."""
+    compared = [statistics.compare_paired(*(find_right(evidence, name) for name in pair)) for pair in pairs]
+    corrected = statistics.correct([paired.p for paired in compared])
+    return [Pair(*pair, paired, float(p)) for pair, paired, p in zip(pairs, compared, corrected, strict=True)]
+
+
+def find_right(evidence, name, part=None):
+    """Return (n,) bool: whether run `name` has each photo of `part` right; by default the part that counts."""
+    table = evidence.predictions[name]
+    return table.loc[table["part"] == (part or evidence.results.part), "right"].to_numpy()
+
+
+def count_right(scores):
+    """Return (right, photos) of a run's scores on one part."""
+    return round(scores["accuracy"] * scores["photos"]), scores["photos"]
+
+
+def judge(evidence, name):
+    """Return the verdicts of statistics.judge_training on run `name`."""
+    scores = evidence.results.scores[name]
+    return statistics.judge_training(evidence.histories[name], *(count_right(scores[part]) for part in JUDGED))
+
+
+def measure_calibration(evidence, name, part):
+    """Return the expected calibration error of run `name` on `part`, None where a probability is no number."""
+    table = evidence.predictions[name]
+    table = table[table["part"] == part]
+    if table["confidence"].isna().any():
+        return None
+    return statistics.measure_calibration(table["confidence"], table["right"])[0]
+
+
+def tabulate_pairs(evidence):
+    """Return a row per pair: first, second, part, photos, what each alone has right, p, and p after the correction."""
+    rows = [
+        {
+            "first": pair.first,
+            "second": pair.second,
+            "part": evidence.results.part,
+            "photos": pair.paired.photos,
+            "first_only": pair.paired.first_only,
+            "second_only": pair.paired.second_only,
+            "p": round(pair.paired.p, 6),
+            "p_holm": round(pair.p, 6),
+        }
+        for pair in evidence.pairs
+    ]
+    columns = ["first", "second", "part", "photos", "first_only", "second_only", "p", "p_holm"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def find_equals(evidence):
+    """Return the names of the runs that the best one cannot be told apart from, in the order of the table."""
+    against = _hold_against_best(evidence)
+    return [run.name for run in evidence.results.runs if run.name in against and against[run.name].winner is None]
+
+
+def find_pair(evidence, first, second):
+    """Return the Pair of two runs, by name, turned so that it speaks of `first` first."""
+    pair = next(pair for pair in evidence.pairs if {pair.first, pair.second} == {first, second})
+    if pair.first == first:
+        return pair
+    paired = pair.paired._replace(first_only=pair.paired.second_only, second_only=pair.paired.first_only)
+    return Pair(first, second, paired, pair.p)
+
+
+def describe_differences(evidence):
+    """Return the section that says, in a sentence per pair, which differences are more than chance."""
+    results, best = evidence.results, evidence.best
+    if not evidence.pairs:
+        return "There is one run: nothing to compare it with."
+    against = _hold_against_best(evidence)
+    photos = evidence.pairs[0].paired.photos
+    tests = f"The {len(evidence.pairs)} p values of this section"
+    lines = [
+        f"Two runs see the same {photos:,} photos of {results.part}, so what counts is the photos that one of them "
+        "alone has right (McNemar's exact test). “21 against 5”: the run named first has 21 of these, the other 5. "
+        f"{tests} are corrected together by Holm's method, and below {statistics.LEVEL} a difference counts as "
+        "real. The table of them is `plots/pairs.csv`."
+        + ("" if results.part == "test" else " The best run was chosen on the same photos, which favours it.")
+    ]
+    sentences = []
+    for winner, words in ((None, "cannot be told apart from"), (best, "is better than"), ("", "is worse than")):
+        pairs = [pair for pair in against.values() if _side(pair, best) == winner]
+        if pairs:
+            listed = _join([f"{pair.second} ({say_counts(pair)})" for pair in pairs])
+            sentences.append(f"The best on validation, **{best}**, {words} {listed}.")
+    sentences += [say_pair(pair, photos) for pair in evidence.pairs if best not in (pair.first, pair.second)]
+    return "\n\n".join([*lines, "\n".join(f"- {sentence}" for sentence in sentences)])
+
+
+def describe_trainings(evidence):
+    """Return the section on how the runs trained: gap, verdicts and calibration, and the rules behind them."""
+    results = evidence.results
+    parts = list(dict.fromkeys(("validation", results.part)))
+    header = ["Run", "Train − validation, points", "95 % interval", "Loss rose by %", "Swing, points"]
+    header += ["Overfitting", "Unstable", *(f"ECE on {part} %" for part in parts)]
+    rows = []
+    for run in results.runs:
+        found, scores = judge(evidence, run.name), results.scores[run.name]
+        gap, low, high = statistics.find_gap(*(count_right(scores[part]) for part in JUDGED))
+        row = [run.name + results.marks[run.name], f"{100 * gap:.1f}", f"{100 * low:.1f} – {100 * high:.1f}"]
+        row.append(f"{100 * found['rise']:.0f}" if math.isfinite(found["rise"]) else "no number")
+        row += [f"{100 * found['swing']:.1f}", *("yes" if found[key] else "no" for key in ("overfitting", "unstable"))]
+        errors = [measure_calibration(evidence, run.name, part) for part in parts]
+        rows.append([*row, *("–" if error is None else f"{100 * error:.1f}" for error in errors)])
+    rules = (
+        "**Overfitting**: the gap between train and validation accuracy of the finished run is surely above "
+        f"{100 * statistics.GAP:.0f} points (the low end of its 95 % interval, Newcombe's), and the validation loss "
+        f"ended more than {100 * statistics.RISE:.0f} % above its lowest epoch. **Unstable**: over the second half of "
+        "its own epochs, validation accuracy changed from one to the next by more than "
+        f"{100 * statistics.SWING:.0f} points on average (the swing). ECE is the expected calibration error in "
+        f"{statistics.BINS} bins of equal width: how far, on average, the confidence of a prediction lies from the "
+        "share that is right."
+    )
+    return to_markdown(header, rows) + "\n\n" + rules
+
+
+def say_pair(pair, photos):
+    """Return the sentence about a Pair."""
+    counts = say_counts(pair)
+    if pair.winner is None:
+        return f"{pair.first} and {pair.second} cannot be told apart on {photos:,} photos: {counts}."
+    words = "is better than" if pair.winner == pair.first else "is worse than"
+    return f"{pair.first} {words} {pair.second}: {counts}."
+
+
+def say_counts(pair):
+    """Return what a Pair rests on, as in ``21 against 5, p = 0.002``."""
+    return f"{pair.paired.first_only} against {pair.paired.second_only}, {say_p(pair.p)}"
+
+
+def say_p(p):
+    """Return a p value in words: two decimals, three below 0.1."""
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def _hold_against_best(evidence):
+    """Return {name: the Pair of the best run and this one} for every other run."""
+    best = evidence.best
+    return {run.name: find_pair(evidence, best, run.name) for run in evidence.results.runs if run.name != best}
+
+
+def _side(pair, best):
+    """Return None for a Pair that cannot be told apart, `best` where that is better, else nothing."""
+    return None if pair.winner is None else best if pair.winner == best else ""
+
+
+def _join(words):
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]

@@ -1,0 +1,218 @@
+"""The published tables beside what was measured here, and what their printed digits give away.
+
+published.csv has a row for each row of the five reports: what they print (accuracies as printed, so that the digits
+count), and two columns of ours: `thaws`, what was really open, in the words of `results.describe_thaw`, and `note`, why
+the row cannot be right or complete as it stands.
+"""
+
+import functools
+import pathlib
+
+import pandas as pd
+
+from thaw import statistics
+from thaw.reporting.comparison import count_right
+from thaw.reporting.results import rank_runs
+from thaw.reporting.tables import percent, to_markdown
+from thaw.scoring import find_interval
+
+FILE = pathlib.Path(__file__).with_name("published.csv")
+# TF-Flowers: as TFDS names it, and the digest of its photos and classes (metrics/download.json) whatever the source.
+NAME, DIGEST = "tf_flowers", "c529355e4e58f5f938f8eee5dce32e87b323e45f48d926e4260651f455044dd9"
+PHOTOS = 3670  # that TF-Flowers has: no part of it is larger
+FEWEST = 3  # figures that can give a number of photos away
+BASELINE = "BaselineCNN"  # what the tables call a small CNN from scratch
+COLUMNS = {"validation": "validation_accuracy", "test": "test_accuracy"}
+
+
+def is_tf_flowers(results):
+    """Tell whether the photos are those that the published tables are about."""
+    return results.dataset.split(":")[0] == NAME or results.download["digest"] == DIGEST
+
+
+@functools.cache
+def read_published():
+    """Return published.csv as a DataFrame of text, nothing where a report says nothing."""
+    return pd.read_csv(FILE, dtype=str, keep_default_na=False)
+
+
+def find_sizes(printed):
+    """Return the numbers of photos that figures `printed` (text, as in ``0.9210``) can all be a fraction of."""
+    digits = [len(figure.partition(".")[2]) for figure in printed]
+    return statistics.find_denominators([float(figure) for figure in printed], digits, PHOTOS)
+
+
+def find_size(printed):
+    """Return the number of photos that the figures `printed` give away, or None where they give none away.
+
+    They do where one number fits and no other below twice that number; its multiples always fit. One or two figures
+    alone prove nothing: a small number may happen to fit them.
+    """
+    fitting = find_sizes(printed) if len(printed) >= FEWEST else []
+    return fitting[0] if fitting and (len(fitting) == 1 or fitting[1] >= 2 * fitting[0]) else None
+
+
+@functools.cache
+def find_photos():
+    """Return {(report, row, part): photos}: over how many photos each published accuracy was taken, where known.
+
+    A column of a table is read as one part; where no number fits all of it, the figures of each backbone are; where
+    none fits those either, each figure alone is held against the numbers found elsewhere.
+    """
+    table, found, alone = read_published(), {}, []
+    for report in table["report"].unique():
+        for part, column in COLUMNS.items():
+            rows = table[(table["report"] == report) & (table[column] != "")]
+            whole = find_size(rows[column]) if len(rows) else None
+            groups = [rows] if whole else [group for _, group in rows.groupby("backbone", sort=False)]
+            for group in groups:
+                photos = find_size(group[column])
+                if photos:
+                    found |= {(report, row, part): photos for row in group["row"]}
+                else:
+                    alone += [((report, row.row, part), getattr(row, column)) for row in group.itertuples()]
+    sizes = sorted(set(found.values()))
+    for key, figure in alone:
+        fitting = [n for n in sizes if n in find_sizes([figure])]
+        if len(fitting) == 1:
+            found[key] = fitting[0]
+    return found
+
+
+def find_mean_gap(architecture, frozen):
+    """Return the signed mean of train minus validation accuracy over the rows of resnet50-and-mobilenetv3.
+
+    Those of one architecture, with the frozen run or without.
+    """
+    table = read_published()
+    rows = table[(table["report"] == "resnet50-and-mobilenetv3") & (table["backbone"] == architecture)]
+    rows = rows if frozen else rows[rows["strategy"] != "frozen"]
+    return float((rows["train_accuracy"].astype(float) - rows["validation_accuracy"].astype(float)).mean())
+
+
+def name_architecture(results, run):
+    """Return what the tables call the network of a Run.
+
+    None for one of another width, or that sees photos preprocessed for something else.
+    """
+    if run.kind == "baseline":
+        return BASELINE
+    weights = results.weights[run.backbone]
+    return weights["architecture"] if weights["width"] == 1 and "preprocessing" not in weights else None
+
+
+def find_runs(results, architecture, where=lambda run: True):
+    """Return the Runs of an architecture (the tables' name) that `where` holds for, the best on validation first."""
+    ranking = rank_runs(results)
+    found = [run for run in results.runs if name_architecture(results, run) == architecture and where(run)]
+    return sorted(found, key=lambda run: ranking.index(run.name))
+
+
+def describe_published(results):
+    """Return the section: for each report its rows beside our runs, and what its digits say."""
+    sections = [
+        "A row per published row. What was open is what the parameters and labels of the report leave possible. Where "
+        "the printed digits give away the number of photos, both accuracies have an interval (Wilson's, 95 %), and "
+        "“agree at this size” means that the interval of their difference (Newcombe's, 95 %) holds zero; they "
+        "are of different draws of the test photos. Accuracies in percent, of test unless the row says validation."
+    ]
+    for report, rows in read_published().groupby("report", sort=False):
+        lines = [line for row in rows.to_dict("records") for line in _compare_row(results, row)]
+        header = ["Published as", "What was open", "Published %", "Photos", "Interval"]
+        header += ["Our run", "Ours %", "Interval", "Verdict", "Note"]
+        digits = "\n".join(f"- {sentence}" for sentence in describe_digits(report))
+        sections += [f"### {report}", to_markdown(header, lines, left=len(header))]
+        sections.append(f"What the digits give away:\n\n{digits}")
+    return "\n\n".join(sections)
+
+
+def describe_digits(report):
+    """Return sentences on the numbers of photos that the printed accuracies of a report can be fractions of."""
+    table = read_published()
+    rows, sentences = table[table["report"] == report], []
+    for part, column in COLUMNS.items():
+        figures = rows[rows[column] != ""]
+        if not len(figures):
+            continue
+        groups = {f"{part.capitalize()}, {_count_figures(len(figures))}": figures}
+        if not find_sizes(figures[column]) and any(find_sizes(f[column]) for _, f in figures.groupby("backbone")):
+            groups = {
+                f"{part.capitalize()}, {_count_figures(len(group))} of {backbone}": group
+                for backbone, group in figures.groupby("backbone", sort=False)
+            }
+        for label, group in groups.items():
+            sentences += _describe_group(label, report, part, group[["row", column]].values.tolist())
+    return sentences
+
+
+def _describe_group(label, report, part, figures):
+    """Return the sentences on the (row, printed) `figures` of one column."""
+    printed = [figure for _, figure in figures]
+    size, fitting = find_size(printed), find_sizes(printed)
+    if size:
+        next_one = fitting[1] if len(fitting) > 1 else PHOTOS
+        return [f"{label}: {size} photos fit, and no other number below {next_one:,}."]
+    if not fitting:
+        return [f"{label}: no number of photos up to {PHOTOS:,} fits, so these are not plain accuracies of one pass."]
+    sizes, single = sorted(set(find_photos().values())), []
+    for row, figure in figures:
+        photos = find_photos().get((report, row, part))
+        if photos:
+            others = " and ".join(str(n) for n in sizes if n != photos)
+            single.append(f"{percent(float(figure))} % fits {photos} and not {others}")
+    if single:
+        return [f"{label}: no one number of photos below {fitting[0]:,} fits them all. " + "; ".join(single) + "."]
+    return [f"{label}: too few digits to tell."]
+
+
+def _compare_row(results, row):
+    """Return the lines of the table for one published row: one for each of our runs that opens the same."""
+    part = "test" if row["test_accuracy"] else "validation"
+    figure = row[COLUMNS[part]]
+    share, photos = float(figure), find_photos().get((row["report"], row["row"], part))
+    ours = part if part == results.part else "validation"
+    mark = {"validation": " (validation)", "test": ""}
+    published = [name_row(row), row["thaws"], _print(figure) + mark[part], photos or "not known"]
+    published.append(_say_interval(*find_interval(share, photos)) if photos else "–")
+    runs = find_runs(results, row["backbone"], lambda run: row["thaws"] == run.thaws)
+    if not runs:
+        return [[*published, "–", "–", "–", "not run", row["note"]]]
+    lines = []
+    for run in runs:
+        right, total = count_right(results.scores[run.name][ours])
+        interval = find_interval(right / total, total)
+        line = [run.name + results.marks[run.name], percent(right / total) + mark[ours], _say_interval(*interval)]
+        if photos:
+            _, low, high = statistics.find_gap((right, total), (round(share * photos), photos))
+            verdict = judge_gap(low, high)
+        else:
+            verdict = "inside our interval" if interval[0] <= share <= interval[1] else "outside our interval"
+        lines.append([*(published if not lines else [""] * len(published)), *line, verdict, row["note"]])
+    return lines
+
+
+def judge_gap(low, high):
+    """Return the verdict on the interval of measured minus published accuracy."""
+    if low <= 0 <= high:
+        return "agree at this size"
+    return "measured higher" if low > 0 else "measured lower"
+
+
+def name_row(row):
+    """Return what a published row calls itself."""
+    opened = row["strategy"] if row["unfreeze"] in ("", "none", "all") else row["unfreeze"]
+    return f"{row['backbone']}, {opened}"
+
+
+def _print(figure):
+    """Return a printed share as percent with no digit more than it has."""
+    digits = max(0, len(figure.partition(".")[2]) - 2)
+    return f"{100 * float(figure):.{digits}f}"
+
+
+def _say_interval(low, high):
+    return f"{100 * low:.1f} – {100 * high:.1f}"
+
+
+def _count_figures(number):
+    return f"{number} figure{'s' if number != 1 else ''}"
