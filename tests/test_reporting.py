@@ -302,6 +302,7 @@ def test_weights_of_two_origins_have_two_marks(params, folder, undrawn):
 def test_marked_figures_carry_the_footnote(params, folder, monkeypatch):
     drawn = {}
     monkeypatch.setattr("thaw.reporting.publication.save", lambda figure, path: drawn.update({path.name: figure}))
+    monkeypatch.setattr("thaw.reporting.publication.render_page", lambda *_: "")
     monkeypatch.setattr("thaw.publishing._sync", lambda path: None)
     publication.write_report(params, folder)
     noted = {name: "stand-in" in (figure.get_supxlabel() or "") for name, figure in drawn.items()}
