@@ -221,6 +221,14 @@ def test_labels_stay_with_their_activations(held, project, network, threads):
     np.testing.assert_array_equal(source.labels, records.read_labels("data/records", "train")[0])
 
 
+def test_no_pipeline_is_tuned_while_it_runs(held, project, network, threads):
+    """Or the end of an epoch may wait for the thread that tunes; see thaw.compute.UNTUNED."""
+    source = activations.open_part(make_prefix(network, threads), TRAIN)
+    for order in (None, 1):
+        for held_or_read in (source, Pixels(*TRAIN)):
+            assert held_or_read.read_batches(5, order).options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("order", [None, 1, 2])
 def test_the_store_and_the_records_give_the_photos_in_the_same_order(order, held, project, network, threads):
     """Or a run from the store would be another than the one it stands for."""

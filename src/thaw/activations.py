@@ -27,6 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 from thaw import costs, networks, records, unfreezing
+from thaw.compute import UNTUNED
 from thaw.names import PRETRAINED
 from thaw.params import InputError
 from thaw.progress import track
@@ -53,7 +54,7 @@ class Source(NamedTuple):
         indices = np.arange(count) if order is None else _shuffle(count, order)
         if self.inputs.nbytes <= IN_MEMORY:
             rows = (self.inputs[indices], self.labels[indices])
-            return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).prefetch(2)
+            return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).prefetch(2).with_options(UNTUNED)
 
         def gather(batch):
             inputs = self.inputs[batch]
@@ -66,7 +67,7 @@ class Source(NamedTuple):
             return tf.ensure_shape(inputs, (None, *self.inputs.shape[1:])), tf.ensure_shape(labels, (None,))
 
         batches = tf.data.Dataset.from_tensor_slices(indices).batch(batch_size)
-        return batches.map(gather_in_graph, num_parallel_calls=1).prefetch(2)
+        return batches.map(gather_in_graph, num_parallel_calls=1).prefetch(2).with_options(UNTUNED)
 
 
 class Pixels(NamedTuple):
@@ -141,7 +142,7 @@ def find_store():
 def _shuffle(count, order):
     """Return the indices (n,) int64 of a part in the order in which `records.read_batches` would read it."""
     shuffled = tf.data.Dataset.range(count).shuffle(min(count, records.SHUFFLED_TOGETHER), seed=order)
-    return next(shuffled.batch(count).as_numpy_iterator())
+    return next(shuffled.batch(count).with_options(UNTUNED).as_numpy_iterator())
 
 
 def is_worth_storing(network, cut, epochs):

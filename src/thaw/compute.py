@@ -9,6 +9,12 @@ import tensorflow as tf
 
 from thaw.params import Section
 
+# Of every tf.data pipeline. The thread that tunes one can hold up its end until that thread next wakes: the waits double,
+# so an epoch of 6 seconds may end at 10, one of 11 at 20. Here every pipeline says how many calls run in parallel.
+UNTUNED = tf.data.Options()
+UNTUNED.autotune.enabled = False
+
+
 class Compute(Section):
     """Section `compute`: both change the last bits of every trained weight, so both are parameters."""
 

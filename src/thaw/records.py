@@ -18,6 +18,7 @@ import PIL.ImageOps
 import pydantic
 import tensorflow as tf
 
+from thaw.compute import UNTUNED
 from thaw.names import PARTS
 from thaw.params import Section
 from thaw.progress import track
@@ -43,10 +44,12 @@ def prepare(path, size):
     """
     try:
         with PIL.Image.open(path) as opened:
-            mode, photo = opened.mode, PIL.ImageOps.exif_transpose(opened)
+            mode, photo = opened.mode, opened
+            PIL.ImageOps.exif_transpose(photo, in_place=True)
             if mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion would cut off all above 255
                 photo = PIL.Image.fromarray((np.asarray(photo) >> 8).clip(0, 255).astype(np.uint8))
-            photo = photo.convert("RGB").resize((size, size), PIL.Image.Resampling.BILINEAR)
+            photo = photo if photo.mode == "RGB" else photo.convert("RGB")
+            photo = photo.resize((size, size), PIL.Image.Resampling.BILINEAR)
     except Exception as error:  # Pillow's readers of damaged files raise errors of many kinds
         raise OSError(" ".join(str(error).replace(str(path), path.name).split())) from None
     return np.asarray(photo), None if mode == "RGB" else f"converted from {mode}"
@@ -147,10 +150,10 @@ def read_batches(folder, part, batch_size, order=None, boxes=None):
         pixels = tf.reshape(tf.io.decode_raw(row["image"], tf.uint8), (size, size, 3))
         return tf.cast(pixels, tf.float32), row["label"], *box
 
-    batches = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+    batches = records.map(decode, num_parallel_calls=2).batch(batch_size)
     if boxes is not None:
         batches = batches.map(lambda images, labels, drawn: (cut_out(images, drawn), labels))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return batches.prefetch(2).with_options(UNTUNED)
 
 
 def _encode(row, pixels):
