@@ -1,4 +1,4 @@
-"""Stage download: the photos of `dataset`, in the canonical layout."""
+"""Stage download: the photos of `dataset`, in the canonical layout, and who made them."""
 
 from thaw.datasets.sources import download
 from thaw.params import load, run
@@ -6,7 +6,7 @@ from thaw.publishing import write_json
 
 
 def main():
-    write_json("metrics/download.json", download(load().dataset, "data/raw"))
+    write_json("metrics/download.json", download(load().dataset, "data/raw", "data/credits.csv"))
 
 
 if __name__ == "__main__":

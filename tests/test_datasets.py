@@ -9,13 +9,14 @@ import threading
 import unicodedata
 import zipfile
 
+import pandas as pd
 import pydantic
 import pytest
 from PIL import Image
 
 from thaw.datasets import sources
 from thaw.datasets.archive import Archive
-from thaw.datasets.canonical import Photo, find_ending, name_folder
+from thaw.datasets.canonical import Credit, Photo, find_ending, name_folder
 from thaw.datasets.folder import Folder
 from thaw.datasets.sample import Sample
 from thaw.datasets.tfds import Tfds
@@ -163,7 +164,7 @@ def test_another_digest_than_the_pinned_one_leaves_the_last_photos_in_place():
     assert str(caught.value).startswith("params.yaml: dataset.digest: must be the digest of the photos that came, ")
     assert str(caught.value).endswith(f" (got {digest})")
     assert read_tree() == before
-    assert os.listdir("data") == ["raw"]
+    assert sorted(os.listdir("data")) == ["credits.csv", "raw"]
 
 
 @pytest.mark.parametrize("label", ["a/b", "a\0b", "", ".", "..", "line\nbreak", "x" * 256, "\udcff"])
@@ -430,3 +431,143 @@ def test_class_folders_in_the_mirror_stand_for_a_tfds_dataset(monkeypatch, place
     monkeypatch.setenv("THAW_MIRROR", str(place / "mirror"))
     assert sources.download(Tfds(source="tfds", name=name))["download"] == metrics
     assert read_tree() == tree
+
+
+# Credits
+
+LICENCE = """All images in this archive are licensed under the Creative Commons By-Attribution License, available at:
+https://creativecommons.org/licenses/by/2.0/
+The photographers are listed below, thanks to all of them.
+
+rose/a.jpg CC-BY by Ada - of the hills - https://photos.example/ada/1/
+rose/b.png CC-BY https://photos.example/bo/ - by Bo  Lind, sorry
+tulip/c.jpg CC-BY by Cé | https://ce.example/ - https://photos.example/ce/2/
+tulip/gone.jpg CC-BY by Nobody - https://photos.example/nobody/
+"""
+BY = "https://creativecommons.org/licenses/by/2.0/"
+CREDITS = {
+    ("rose", "a.jpg"): ("Ada - of the hills", BY, "https://photos.example/ada/1/"),
+    ("rose", "b.png"): ("Bo Lind, sorry", BY, "https://photos.example/bo/"),
+    ("tulip", "c.jpg"): ("Cé | https://ce.example/", BY, "https://photos.example/ce/2/"),
+}
+
+
+def read_credits():
+    """Return what data/credits.csv says, as {content of the photo: (author, licence, url)}."""
+    table = pd.read_csv("data/credits.csv", keep_default_na=False)
+    assert list(table) == ["file", "author", "licence", "url"]
+    return {(pathlib.Path("data/raw") / file).read_bytes(): tuple(credit) for file, *credit in table.values.tolist()}
+
+
+def expect(credits):
+    """Return `credits`, by class and file, by content."""
+    return {FLOWERS[name][file]: credit for (name, file), credit in credits.items()}
+
+
+def write_credited(folder="flowers", list_name="LICENSE.txt", text=LICENCE):
+    write(pathlib.Path(folder), FLOWERS)
+    (pathlib.Path(folder) / list_name).write_text(text)
+    return Folder(source="folder", path=folder)
+
+
+def test_the_licence_file_of_tf_flowers_credits_each_photo_that_it_names():
+    metrics = sources.download(write_credited())["download"]
+    assert read_credits() == expect(CREDITS)
+    assert metrics["credited"] == 3
+
+
+def test_a_licence_without_an_address_keeps_its_name():
+    sources.download(write_credited(text=LICENCE.replace("CC-BY", "CC0").replace("by/2.0", "by-nc/4.0")))
+    assert {licence for _, licence, _ in read_credits().values()} == {"CC0"}
+
+
+def test_a_table_of_credits_is_read_before_a_licence_file():
+    folder = write_credited()
+    row = 'tulip/e.jpg,"Eva, ""E""",own work,\n'
+    (pathlib.Path(folder.path) / "credits.csv").write_text(f"\ufefffile,author,licence,url\n{row}", encoding="utf-8")
+    sources.download(folder)
+    assert read_credits() == expect({("tulip", "e.jpg"): ('Eva, "E"', "own work", "")})
+
+
+@pytest.mark.parametrize(
+    "content, fault",
+    [
+        (b"file;author\na;b\n", "columns file, author, licence, url .got file;author."),
+        (b"", "must be a CSV table in UTF-8"),
+        (b"file,author,licence,url\n\xff,,,\n", "must be a CSV table in UTF-8"),
+    ],
+)
+def test_a_table_of_credits_that_cannot_be_read_is_a_fault(content, fault):
+    folder = write_credited()
+    (pathlib.Path(folder.path) / "credits.csv").write_bytes(content)
+    with pytest.raises(InputError, match=f"^params.yaml: dataset.path: 'flowers': credits.csv: .*{fault}"):
+        sources.download(folder)
+
+
+def test_credits_change_neither_photos_nor_manifest_nor_digest():
+    digest = sources.download(write_credited())["download"]["digest"]
+    tree = read_tree()
+    assert download_folder(FLOWERS)["digest"] == digest
+    assert read_tree() == tree and read_credits() == {}
+
+
+def test_a_name_matches_however_its_letters_are_composed():
+    write(pathlib.Path("flowers"), {"rose": {unicodedata.normalize("NFD", "ä.jpg"): encode(1)}, "tulip": TULIPS})
+    list_of_one = f"rose/{unicodedata.normalize('NFC', 'ä.jpg')} CC-BY by Ada - https://photos.example/"
+    pathlib.Path("flowers/LICENSE.txt").write_text(list_of_one)
+    sources.download(Folder(source="folder", path="flowers"))
+    assert read_credits() == {encode(1): ("Ada", "CC-BY", "https://photos.example/")}
+
+
+def test_of_copies_under_two_names_one_is_credited_in_whatever_order_they_come(monkeypatch):
+    photos = [Photo("rose", encode(1), "x", Credit(author, "", "")) for author in ("Bo", "Ada")]
+    photos += [Photo("rose", encode(1), "x"), Photo("tulip", encode(2), "x")]
+    for order in (photos, photos[::-1]):
+        deliver(monkeypatch, order)
+        assert read_credits() == {encode(1): ("Ada", "", "")}
+
+
+def test_drawn_photos_say_who_drew_them():
+    sources.download(Sample(source="sample", seed=3, photos_per_class=2, size=32))
+    assert set(read_credits().values()) == {("drawn by thaw", "", "")} and len(read_credits()) == 10
+
+
+@pytest.mark.parametrize("around", [".", "flower_photos"])
+def test_an_archive_brings_its_credits(server, around):
+    sha256 = pack_credited("flowers.tgz", FLOWERS, LICENCE, around)
+    download_archive(f"{server}/flowers.tgz", sha256)
+    assert read_credits() == expect(CREDITS)
+
+
+def pack_credited(file, classes, text, around):
+    """Write a tar archive of class folders and a licence file, in the folder `web`; return its sha256."""
+    write(pathlib.Path("packed"), classes)
+    pathlib.Path("packed/LICENSE.txt").write_text(text)
+    with tarfile.open(f"web/{file}", "w:gz") as archive:
+        archive.add("packed", around)
+    return hashlib.sha256((pathlib.Path("web") / file).read_bytes()).hexdigest()
+
+
+def test_tf_flowers_is_credited_from_the_archive_that_tfds_downloads(server, monkeypatch):
+    """TFDS's own builder, on a small archive in the place of the official one."""
+    import requests
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.checksums import UrlInfo
+
+    classes = {"roses": {"a.jpg": encode(1)}, "tulips": {"c.jpg": encode(3)}}
+    text = LICENCE.replace("rose/", "roses/").replace("tulip/", "tulips/")
+    sha256 = pack_credited("flower_photos.tgz", classes, text, "flower_photos")
+    size = pathlib.Path("web/flower_photos.tgz").stat().st_size
+    builder = tfds.builder_cls("tf_flowers")
+    address = next(iter(builder.url_infos))
+    monkeypatch.setattr(builder, "url_infos", {address: UrlInfo(size, sha256, "flower_photos.tgz")})
+    get = requests.Session.get
+    monkeypatch.setattr(requests.Session, "get", lambda self, url, **options: get(
+        self, url.replace(address, f"{server}/flower_photos.tgz"), **options
+    ))  # fmt: skip
+    # What a download that was killed leaves.
+    rest = pathlib.Path(".thaw/tfds/downloads/tf_flowers/x.tgz.tmp.1/x.tgz")
+    rest.parent.mkdir(parents=True)
+    rest.write_bytes(pathlib.Path("web/flower_photos.tgz").read_bytes()[:-100])
+    sources.download(Tfds(source="tfds", name="tf_flowers:3.0.1"))
+    assert read_credits() == {encode(1): CREDITS["rose", "a.jpg"], encode(3): CREDITS["tulip", "c.jpg"]}

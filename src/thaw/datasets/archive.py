@@ -44,7 +44,14 @@ def photos(archive):
             f"params.yaml: dataset.sha256: must be that of {name} in THAW_MIRROR, {digest_of(path)} "
             f"(got {archive.sha256})"
         )
-    place = f"params.yaml: dataset.url: {name}"
+    yield from read_archive(path, f"params.yaml: dataset.url: {name}")
+
+
+def read_archive(path, place):
+    """Yield a Photo for each file in the class folders of the archive at `path`; `place` begins the text of errors.
+
+    Raises InputError where it cannot be unpacked, and as `read_class_folders` does.
+    """
     pathlib.Path(".thaw").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="archive.", dir=".thaw") as scratch:
         folder = pathlib.Path(scratch)

@@ -12,12 +12,21 @@ Digest = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
 ENDINGS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n\x1a\n": ".png"}
 
 
+class Credit(NamedTuple):
+    """Who made a photo, and on which terms others may show it; empty where nobody tells."""
+
+    author: str
+    licence: str  # the address of its text where that is known, else its name
+    url: str  # of the photo, else of its author
+
+
 class Photo(NamedTuple):
     """One picture as a source delivers it."""
 
     label: str | None  # the name of its class; None where the source has none for it
     content: bytes  # the JPEG or PNG file, untouched
     name: str  # what the source calls it, for messages
+    credit: Credit | None = None  # None where the source tells nothing of its author
 
 
 def find_ending(content):

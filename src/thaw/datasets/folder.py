@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from thaw.datasets.canonical import Digest, Photo
+from thaw.datasets.credits import compose, read_credits
 from thaw.params import InputError, Section
 
 
@@ -28,9 +29,9 @@ def photos(folder):
 def read_class_folders(folder, place):
     """Yield a Photo for each file in the class folders of `folder`, classes and files in the order of their names.
 
-    What is hidden is passed over, and so are files beside the class folders (a licence, say). `place` begins the text
-    of the InputError that is raised, before the first file is read, unless `folder` holds two class folders or more
-    which hold files alone.
+    Credits come from a list beside the class folders (see `read_credits`). Other files there are passed over, and so is
+    what is hidden. `place` begins the text of the InputError that is raised, before the first photo is read, unless
+    `folder` holds two class folders or more which hold files alone, and a list of credits that can be read or none.
     """
     if not folder.is_dir():
         raise InputError(f"{place}: must be a folder ({'it is a file' if folder.exists() else 'there is none'})")
@@ -48,9 +49,11 @@ def read_class_folders(folder, place):
             raise InputError(
                 f"{place}: must hold a folder of photos for each class, two at least (got {', '.join(names) or 'none'})"
             )
+        credits = read_credits(folder, place)
         for name, entries in files.items():
             for entry in entries:
-                yield Photo(name.name, entry.read_bytes(), f"{name.name}/{entry.name}")
+                file = f"{name.name}/{entry.name}"
+                yield Photo(name.name, entry.read_bytes(), file, credits.get(compose(file)))
     except OSError as error:
         raise InputError(f"{place}: cannot be read: {error}") from None
 

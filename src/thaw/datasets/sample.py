@@ -15,9 +15,10 @@ from typing import Annotated, Literal, NamedTuple
 import pydantic
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
-from thaw.datasets.canonical import Digest, Photo
+from thaw.datasets.canonical import Credit, Digest, Photo
 from thaw.params import Section, Seed
 
+DRAWN = Credit("drawn by thaw", "", "")
 SUPERSAMPLING = 4
 POINTS_PER_PETAL = 22
 
@@ -187,7 +188,7 @@ def pretraining_photos(seed, photos_per_class, size):
 def _draw_domain(domain, seed, photos_per_class, size):
     for name in DOMAINS[domain]:
         for index in range(photos_per_class):
-            yield Photo(name, draw(seed, domain, name, index, size), f"{name}-{index:05d}.jpg")
+            yield Photo(name, draw(seed, domain, name, index, size), f"{name}-{index:05d}.jpg", DRAWN)
 
 
 def draw(seed, domain, name, index, size):

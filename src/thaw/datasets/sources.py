@@ -10,7 +10,7 @@ from PIL import Image
 
 from thaw.datasets import archive, folder, sample, tfds
 from thaw.datasets.archive import Archive
-from thaw.datasets.canonical import find_ending, name_folder
+from thaw.datasets.canonical import Credit, find_ending, name_folder
 from thaw.datasets.folder import Folder
 from thaw.datasets.sample import Sample
 from thaw.datasets.tfds import Tfds
@@ -24,18 +24,22 @@ SOURCES = {"tfds": tfds, "archive": archive, "folder": folder, "sample": sample}
 COLUMNS = ["class", "id", "sha256", "file", "bytes", "width", "height", "copies"]
 
 
-def download(dataset, folder="data/raw"):
-    """Write the photos of a Dataset to `folder` and return the metrics document.
+def download(dataset, folder="data/raw", credits="data/credits.csv"):
+    """Write the photos of a Dataset to `folder`, who made them to the file `credits`; return the metrics document.
 
     The folder holds ``photos/CLASS/ID.jpg`` or ``.png``, the original bytes, ID being the first 16 hex digits of their
     sha256; and ``manifest.csv``, a row for each of these files, by class and id: class, id, sha256, file, bytes, width
     and height in pixels (empty where no header can be read), and copies, how often the same bytes came under this
     class. The same photos give the same folder from whatever source, in whatever order they come.
 
+    The file has a row for each photo whose author the source names, in the order of the manifest: file (as in the
+    manifest), author, licence and url, the fields of a Credit. It is apart because sources differ in what they tell,
+    and no training depends on it.
+
     Raises InputError for a source that delivers no photos of two classes, a class that cannot name a folder, or a
     digest other than the one that `dataset.digest` pins; what stood at `folder` then stays.
     """
-    rows, rejected = {}, []
+    rows, named, rejected = {}, {}, []
     with publish(folder) as scratch:
         for photo in track(SOURCES[dataset.source].photos(dataset), "download", None, "photos"):
             ending = find_ending(photo.content)
@@ -44,6 +48,9 @@ def download(dataset, folder="data/raw"):
                 rejected.append({"file": photo.name, "reason": reason})
                 continue
             label, sha256 = name_folder(photo.label), hashlib.sha256(photo.content).hexdigest()
+            if any(photo.credit or ()):
+                # Copies may come with other names, in any order: the first in the alphabet counts.
+                named[label, sha256] = min(photo.credit, named.get((label, sha256), photo.credit))
             if (label, sha256) in rows:
                 rows[label, sha256]["copies"] += 1
                 continue
@@ -67,12 +74,15 @@ def download(dataset, folder="data/raw"):
                 f"(got {dataset.digest})"
             )
         write_table(scratch / "manifest.csv", manifest)
+    listed = [(rows[key]["file"], *named[key]) for key in sorted(named)]
+    write_table(credits, pd.DataFrame(listed, columns=["file", *Credit._fields]))
     classes = manifest.groupby("class")["copies"].sum()
     return {
         "download": {
             "photos": int(classes.sum()),  # as they came, copies included
             "classes": {name: int(count) for name, count in sorted(classes.items())},
             "digest": digest,
+            "credited": len(named),  # distinct photos whose author is known
             "duplicates": {
                 # deliveries beyond the first of the same bytes under the same class
                 "within_a_class": int((manifest["copies"] - 1).sum()),

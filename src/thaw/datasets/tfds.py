@@ -1,11 +1,15 @@
 """Image classification datasets of TensorFlow Datasets (TFDS), with the bytes that their authors encoded."""
 
+import hashlib
+import pathlib
 import re
 import sys
+import tarfile
 from typing import Literal
 
 import pydantic
 
+from thaw.datasets.archive import read_archive
 from thaw.datasets.canonical import Digest, Photo
 from thaw.datasets.folder import read_class_folders
 from thaw.fetching import find_in_mirror
@@ -15,6 +19,8 @@ from thaw.params import InputError, Section
 CACHE = ".thaw/tfds"
 # The name of the folder in THAW_MIRROR, where it is not that of the dataset: what the official archive unpacks to.
 MIRRORS = {"tf_flowers": "flower_photos"}
+# The datasets whose archive tells who made the photos; TFDS keeps neither that nor the names of the files.
+CREDITED = ("tf_flowers",)
 TRIES = 4  # of a download that gets no connection; TFDS's ten take over three minutes
 
 
@@ -51,13 +57,15 @@ def photos(dataset):
     decoders = tfds.decode.PartialDecoding(
         {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
     )
+    credits = _find_credits(builder.name)
     names = builder.info.features["label"]
     for split in sorted(builder.info.splits):
         examples = tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders, shuffle_files=False))
         for position, example in enumerate(examples):
             # TFDS marks an example without a label by -1.
             label = names.int2str(int(example["label"])) if example["label"] >= 0 else None
-            yield Photo(label, example["image"], f"{split}[{position}]")
+            credit = credits.get(hashlib.sha256(example["image"]).digest())
+            yield Photo(label, example["image"], f"{split}[{position}]", credit)
 
 
 def _find_builder(tfds, name):
@@ -77,6 +85,20 @@ def _find_builder(tfds, name):
                 f"(got '{name}' with {', '.join(sorted(features)) or 'none'})"
             )
     return builder
+
+
+def _find_credits(name):
+    """Return {sha256 of a photo: Credit} from the archive that TFDS downloaded for dataset `name`, where one tells."""
+    if name not in CREDITED:
+        return {}
+    credits = {}
+    # TFDS writes FILE.INFO beside a FILE that came whole.
+    for info in sorted(pathlib.Path(CACHE, "downloads", name).rglob("*.INFO")):
+        path = info.with_suffix("")
+        if path.is_file() and tarfile.is_tarfile(path):
+            for photo in read_archive(path, f"{CACHE}: {path.name}"):
+                credits[hashlib.sha256(photo.content).digest()] = photo.credit
+    return credits
 
 
 def _prepare(tfds, builder, name):
