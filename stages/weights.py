@@ -4,7 +4,7 @@ import sys
 
 from thaw.compute import configure
 from thaw.params import load, run
-from thaw.pretraining import pretrain, save_pretrained
+from thaw.pretraining import describe_network, pretrain, save_pretrained
 from thaw.publishing import write_json
 
 
@@ -15,7 +15,8 @@ def main():
     configure(params.compute, backbone.seed or 0)
     model, document = pretrain(name, backbone)
     save_pretrained(model, document)
-    write_json(f"metrics/weights/{name}.json", {"weights": {name: {**document, "parameters": model.count_params()}}})
+    told = {**document, **describe_network(model, backbone.architecture)}
+    write_json(f"metrics/weights/{name}.json", {"weights": {name: told}})
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.config import disable_op_determinism
 
 from thaw import backbones, pretraining
+from thaw.costs import count_flops
 from thaw.params import InputError, validate
-from thaw.pretraining import Backbone, pretrain, save_pretrained
+from thaw.pretraining import Backbone, describe_network, pretrain, save_pretrained
 from thaw.publishing import digest_of, read_json
 
 ARCHITECTURE, WIDTH = "MobileNet", 0.125
@@ -15,6 +17,13 @@ SHORT = {"photos_per_class": 2, "size": 32, "batch_size": 16, "learning_rate": 1
 
 def describe(**entries):
     return Backbone.model_validate({"architecture": ARCHITECTURE, "width": WIDTH, **entries})
+
+
+@pytest.fixture(autouse=True)
+def forget_determinism():
+    """Let the tests that follow in this process read ahead again; TensorFlow has no public way back."""
+    yield
+    disable_op_determinism()
 
 
 def start(backbone):
@@ -156,3 +165,16 @@ def test_what_is_saved_can_be_loaded_and_tells_the_network_but_not_its_source(tr
 def test_settings_that_do_not_belong_together_are_a_fault(entries, fault):
     _, faults = validate(Backbone, {"architecture": ARCHITECTURE, "width": WIDTH, **entries}, "place")
     assert len(faults) == 1 and fault in faults[0]
+
+
+@pytest.mark.parametrize("architecture", backbones.ARCHITECTURES)
+def test_a_network_is_told_block_by_block_up_to_its_last_layer(architecture, small_backbones):
+    model, row = small_backbones[architecture], backbones.ARCHITECTURES[architecture]
+    told = describe_network(model, architecture)
+    stages = [block["stage"] for block in told["blocks"]]
+    assert stages[0] == "stem" and {stage: stages.count(stage) for stage in row.stages} == row.stages
+    wholes = {"layers": row.layers, "parameters": model.count_params(), "flops": count_flops(model.operations)}
+    for count, whole in wholes.items():
+        counts = [block[count] for block in told["blocks"]]
+        assert counts == sorted(counts) and counts[-1] == whole
+    assert told["layers"] == row.layers and told["parameters"] == model.count_params()

@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from thaw import backbones
 from thaw.backbones import ARCHITECTURES, FILES
+from thaw.compute import UNTUNED
+from thaw.costs import count_flops
 from thaw.datasets import sample
 from thaw.fetching import fetch
 from thaw.params import InputError, Section, Seed
@@ -94,6 +96,27 @@ def pretrain(name, backbone):
     }
 
 
+def describe_network(model, architecture):
+    """Return {parameters, layers, blocks} of the no-top network `model`, built for photos of RANDOM_SIZE pixels or others.
+
+    `blocks` has an entry per block: its stage, the name of its last operation, and the layers, parameters and FLOPs of a
+    forward pass up to there. What comes before the first block is stage `stem`, what comes behind the last one `top`.
+    """
+    row, operations = backbones.ARCHITECTURES[architecture], model.operations
+    ends = backbones.find_blocks(model, architecture)
+    stages = ["stem", *(stage for stage, count in row.stages.items() for _ in range(count))]
+    if ends[-1] is not operations[-1]:
+        ends, stages = [*ends, operations[-1]], [*stages, "top"]
+    layers, blocks = {id(layer) for layer in model.layers}, []
+    for stage, end in zip(stages, ends, strict=True):
+        passed = operations[: operations.index(end) + 1]
+        inside = [operation for operation in passed if id(operation) in layers]
+        parameters = sum(layer.count_params() for layer in inside)
+        counts = {"layers": len(inside), "parameters": parameters, "flops": count_flops(passed)}
+        blocks.append({"stage": stage, "end": end.name, **counts})
+    return {"parameters": model.count_params(), "layers": len(model.layers), "blocks": blocks}
+
+
 def save_pretrained(model, document):
     """Write the weights of a no-top backbone as `models/pretrained/NAME`, and beside them what the network is.
 
@@ -140,6 +163,7 @@ def _pretrain_on_sample(backbone):
     classifier = keras.Model(pixels, logits)
     batches = tf.data.Dataset.from_tensor_slices((images, labels))
     batches = batches.shuffle(len(labels), seed=backbone.seed).batch(settings.batch_size).prefetch(2)
+    batches = batches.with_options(UNTUNED)
     steps = settings.epochs * len(batches)
     rise = max(1, steps // WARM_UP)
     rate = keras.optimizers.schedules.CosineDecay(
