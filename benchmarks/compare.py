@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import tempfile
@@ -17,20 +18,21 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import PIL.Image
+import tensorflow as tf
 from matplotlib.figure import Figure
 
 from rows import BATCH, ROWS
 from thaw import records
 from thaw.params import InputError, load, run
-from thaw.plotting import BLUE, FAINT, INK, use_style
+from thaw.plotting import FAINT, INK, LOOKS, use_style
 from thaw.progress import track
-from thaw.publishing import publish, read_json, write_json
+from thaw.publishing import publish, read_json, write_json, write_text
 from thaw.records import write_records
+from thaw.reporting.tables import to_markdown
 from thaw.splitting import read_split
-from thaw.training import measure_peak_memory
 
 HERE = pathlib.Path(__file__).resolve().parent
-TURNS = 3  # measured ones of each side, after a first one that traces
+TURNS = 5  # measured ones of each side, after a first one that traces
 SHORT = 60  # seconds; a pass that fills the store in less is measured TURNS times too
 NEEDED = ("data/records/index.json", "data/raw", "models/pretrained/mobilenet.json", "models/pretrained/resnet50.json")
 
@@ -83,6 +85,7 @@ def main():
             results[result["row"]] = result
             write_json(file, list(results.values()))
     print(render(list(results.values())))
+    write_text(HERE / "results.md", write_page(list(results.values())))
     figure = draw([result for result in results.values() if result["ratio"]])
     with publish(HERE / "results.svg") as path, use_style():
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None})
@@ -120,12 +123,13 @@ def compare_row(row, counts, store):
         for clock in ("wall", "cpu"):
             fastest = min(turn[clock] for turn in taken)
             # Once for each epoch, however long: reading what the first batch is shuffled from.
-            start = min(turn.get("first", 0) for turn in taken)
+            start = min(turn["first"][clock] for turn in taken) if side == "thaw" else 0
             epoch = (fastest - start) * scale + start
             whole[side][clock] = row.epochs * epoch + max(0, first[side][clock] - fastest)
     kept = row.epochs * min(turn["kept"] for turn in turns["thaw"])
     whole["thaw"]["wall"] += opened["wall"] + kept
     whole["thaw"]["cpu"] += opened["cpu"]
+    peaks = {side: taken[-1]["peak_mib"] for side, taken in turns.items()}
     return {
         "row": row.name,
         "epochs": row.epochs,
@@ -134,18 +138,14 @@ def compare_row(row, counts, store):
         "ratio": round(whole["naive"]["wall"] / whole["thaw"]["wall"], 2),
         "limit": round(opened["limit"], 2),
         "cpu_ratio": round(whole["naive"]["cpu"] / whole["thaw"]["cpu"], 2),
-        "memory_ratio": round(taken_memory(turns["naive"]) / taken_memory(turns["thaw"]), 2),
-        "naive_peak_mib": taken_memory(turns["naive"]),
-        "thaw_peak_mib": taken_memory(turns["thaw"]),
+        "memory_ratio": round(peaks["naive"] / peaks["thaw"], 2),
+        "naive_peak_mib": peaks["naive"],
+        "thaw_peak_mib": peaks["thaw"],
         "fill_s": round(opened["wall"], 2),
         "state_s": round(kept, 2),
         "batches_from": "store" if opened["stored"] else "records",
+        "turns_s": {side: [round(turn["wall"], 2) for turn in taken] for side, taken in turns.items()},
     }
-
-
-def taken_memory(turns):
-    """Return the peak resident memory of a side, MiB."""
-    return turns[-1]["peak_mib"]
 
 
 def compare_preprocessing():
@@ -230,13 +230,28 @@ def render(results):
     return table[columns].to_string(na_rep="")
 
 
+def write_page(results):
+    """Return the results as a page in Markdown: a table of the compared rows, what else was timed, and the machine."""
+    header = ["Row", "Naive s", "thaw s", "Ratio", "Limit", "CPU ratio", "Memory ratio", "thaw peak MiB", "Fill s"]
+    keys = ["naive_s", "thaw_s", "ratio", "limit", "cpu_ratio", "memory_ratio", "thaw_peak_mib", "fill_s"]
+    rows = [[result["row"], *("–" if result.get(key) is None else f"{result[key]:,}" for key in keys)] for result in results]
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    return (
+        "# What was measured\n\nWhole runs on TF-Flowers, in seconds; [README.md](README.md) says how, and what the limit "
+        "is. Written by `compare.py`.\n\n![ratios and their limits](results.svg)\n\n"
+        f"{to_markdown(header, rows, left=1)}\n\nThe last row that was measured ran on {machine}.\n"
+    )
+
+
 def draw(results):
     """Return a Figure of each row's ratio as a bar, with a tick at what arithmetic allows, on a logarithmic axis."""
     with use_style():
         figure = Figure(figsize=(8, 0.32 * len(results) + 1))
         axes = figure.add_subplot()
         places = np.arange(len(results))[::-1]
-        axes.barh(places, [result["ratio"] - 0.5 for result in results], left=0.5, height=0.6, color=BLUE)
+        families = {row.name: row.architecture for row in ROWS}
+        colours = [LOOKS[families[name]].colour if name in families else FAINT for name in (r["row"] for r in results)]
+        axes.barh(places, [result["ratio"] - 0.5 for result in results], left=0.5, height=0.6, color=colours)
         axes.scatter([result["limit"] for result in results], places, marker="|", s=200, color=INK, label="what arithmetic allows")
         axes.axvline(1, color=FAINT, linewidth=1)
         for place, result in zip(places, results, strict=True):

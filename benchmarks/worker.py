@@ -24,7 +24,6 @@ from thaw.params import load
 from thaw.publishing import read_json
 from thaw.resuming import Unfinished
 from thaw.training import Phase, Training, fit, measure_peak_memory
-from thaw.waiting import time_waits
 
 RECORDS = "data/records"
 ADAM = {"name": "adam", "learning_rate": 1e-4}
@@ -98,13 +97,13 @@ class Turns(Unfinished):
         self.cpu = time.process_time()
 
     def keep(self, variables, rows):
-        start = time.perf_counter()
+        start, first = time.perf_counter(), self.source.first
         super().keep(variables, rows)
         kept = time.perf_counter() - start
         train, validation = self.photos
-        cpu = time.process_time() - self.cpu
-        wall, first = rows[-1]["seconds"], self.source.waits[0] if self.source.waits else 0
-        self.reply(wall=wall, first=first, kept=kept, cpu=cpu, train=train, validation=validation)
+        # The rehearsal of the first batch is no part of an epoch.
+        wall, cpu = rows[-1]["seconds"] - first["wall"], time.process_time() - self.cpu - first["cpu"]
+        self.reply(wall=wall, cpu=cpu, first=first, kept=kept, train=train, validation=validation)
         self.cpu = time.process_time()
 
 
@@ -139,18 +138,24 @@ def train_with_thaw(row, network, cut, params, reply):
 
 
 class Slice:
-    """The first `count` photos of each epoch's order of a source; of less than an epoch, `waits` has the seconds of each
-    `next`: the first fills what shuffles, once for each epoch however long it is."""
+    """The first `count` photos of each epoch's order of a source.
+
+    Of less than an epoch, `first` has the seconds of its first batch on both clocks, rehearsed before the epoch: it fills
+    what shuffles, once for each epoch however long it is.
+    """
 
     def __init__(self, source, count):
-        self.source, self.count, self.waits = source, count, []
+        self.source, self.count, self.first = source, count, {"wall": 0, "cpu": 0}
 
     def read_batches(self, batch_size, order=None):
         batches = self.source.read_batches(batch_size, order)
         if self.count == len(self.source.labels):
             return batches
-        self.waits.clear()
-        return time_waits(batches.take(-(-self.count // batch_size)), self.waits)
+        if order is not None:
+            wall, cpu = time.perf_counter(), time.process_time()
+            next(iter(batches))
+            self.first = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        return batches.take(-(-self.count // batch_size))
 
 
 if __name__ == "__main__":
