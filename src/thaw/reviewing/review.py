@@ -1,0 +1,29 @@
+"""./run thaw review BASE [HEAD]: what changed in metrics, params and plots, and whether dvc.lock vouches for it."""
+
+from thaw.params import InputError
+from thaw.reviewing.differences import read_side
+from thaw.reviewing.lockfile import audit
+from thaw.reviewing.revisions import describe, lay_out
+from thaw.reviewing.summary import code, write_faults, write_review
+
+
+def print_review(base, head):
+    """Print the review of `head` (None: the work tree) against `base` as Markdown; return whether dvc.lock is sound.
+
+    What dvc.lock does not vouch for comes first. Raises InputError where a side cannot be read.
+    """
+    with lay_out(base) as before, lay_out(head) as after:
+        print(f"# {code(describe(head))} against {code(describe(base))}\n", flush=True)
+        faults = write_faults(audit(after))
+        if faults:
+            print(f"{faults}\n", flush=True)
+        print(write_review(_read(before, base), _read(after, head or "work tree")))
+    return not faults
+
+
+def _read(folder, name):
+    """Return the Side of the files at `folder`; faults are those of revision `name`, and not of a folder that goes."""
+    try:
+        return read_side(folder)
+    except InputError as error:
+        raise InputError(f"{name}: {str(error).replace(f'{folder}/', '').replace(str(folder), 'it')}") from None

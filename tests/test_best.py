@@ -1,0 +1,99 @@
+"""./run thaw best, on a finished tiny table and on experiments that change it."""
+
+import re
+
+import pandas as pd
+import pytest
+from tiny import dvc, git
+
+from thaw.best import print_best
+from thaw.publishing import read_json, write_json
+
+
+@pytest.fixture
+def table(workspace, monkeypatch):
+    """The project of a finished tiny table, as the working directory."""
+    monkeypatch.chdir(workspace)
+    return workspace
+
+
+def make_best(folder, name):
+    """Have run `name` know every photo of validation."""
+    path = folder / f"metrics/evaluate/{name}.json"
+    scores = read_json(path)
+    scores[name]["validation"]["accuracy"] = 1.0
+    write_json(path, scores)
+
+
+def add_experiment(folder, name):
+    """Make the work tree an experiment on the last commit, as DVC keeps one, and put the work tree back."""
+    head = git(folder, "rev-parse", "HEAD").strip()
+    git(folder, "add", "--all")
+    tree = git(folder, "write-tree").strip()
+    experiment = git(folder, "commit-tree", tree, "-p", head, "-m", name).strip()
+    git(folder, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", experiment)
+    git(folder, "reset", "--quiet", "--hard")
+
+
+def ask(capsys):
+    print_best()
+    return capsys.readouterr().out
+
+
+def test_it_agrees_with_the_report(table, capsys):
+    summary = read_json(table / "metrics/summary.json")["summary"]
+    text = ask(capsys)
+    assert text.startswith(f"Best on validation, of 4 runs: {summary['best']} (")
+    assert f"{100 * summary['test']:.2f} %" in text
+    rows = re.findall(r"^(\S+)  .*p [=<]", text, re.MULTILINE)
+    assert len(rows) == summary["as_good"]
+
+
+def test_the_weights_of_the_tables_best_are_told(table, capsys):
+    best = read_json(table / "metrics/summary.json")["summary"]["best"]
+    assert f"networks.load('{best}')" in ask(capsys)
+    (table / f"models/{best}.weights.h5").unlink()
+    assert f"./run dvc checkout models/{best}.weights.h5" in ask(capsys)
+
+
+def test_an_experiment_that_dvc_saved_can_be_best_and_is_named_with_the_command_that_applies_it(table, capsys):
+    make_best(table, "tiny-all")
+    dvc(table, "exp", "save", "--force", "--name", "higher")
+    git(table, "reset", "--quiet", "--hard")
+    text = ask(capsys)
+    assert text.startswith("Best on validation, of 5 runs: tiny-all (higher) (")
+    assert text.rstrip().endswith("./run dvc exp apply higher")
+    dvc(table, "exp", "apply", "higher")
+    assert ask(capsys).startswith("Best on validation, of 4 runs: tiny-all (")
+
+
+def test_a_run_that_two_experiments_share_is_listed_once(table, capsys):
+    make_best(table, "tiny-all")
+    add_experiment(table, "first")
+    make_best(table, "tiny-all")
+    add_experiment(table, "second")
+    assert ask(capsys).startswith("Best on validation, of 5 runs: tiny-all (first) (")
+
+
+def test_an_experiment_on_other_photos_is_left_out_and_named(table, capsys):
+    for path in table.glob("plots/predictions/*.csv"):
+        photos = pd.read_csv(path, dtype=str)
+        photos.assign(id="x" + photos["id"]).to_csv(path, index=False)
+    make_best(table, "tiny-all")
+    add_experiment(table, "resplit")
+    text = ask(capsys)
+    assert text.startswith("Best on validation, of 4 runs")
+    assert "experiment resplit, which was scored on other photos" in text
+
+
+def test_an_experiment_that_cannot_be_read_is_left_out_and_its_file_named(table, capsys):
+    (table / "metrics/split.json").unlink()
+    add_experiment(table, "broken")
+    assert "Left out: experiment broken: metrics/split.json: no such file" in ask(capsys)
+
+
+def test_experiments_on_other_commits_do_not_count(table, capsys):
+    make_best(table, "tiny-all")
+    add_experiment(table, "before")
+    git(table, "commit", "--quiet", "--allow-empty", "--message", "Go on")
+    assert "before" not in ask(capsys)
