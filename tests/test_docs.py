@@ -1,0 +1,190 @@
+"""The documentation against what is there: links, commands, the reference of params.yaml, the map of the code."""
+
+import importlib.util
+import pathlib
+import re
+import shlex
+import subprocess
+import urllib.parse
+
+import keras
+import markdown_it
+import pydantic
+import pytest
+from dvc.cli import DvcParserError
+from dvc.cli.parser import get_main_parser
+
+from thaw import reference, schema
+from thaw.backbones import ARCHITECTURES, Architecture, build, find_blocks
+from thaw.params import Section
+from thaw.presets import ROOT, list_presets
+
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+COMMANDS = re.findall(r'add_parser\("(\w+)"', (ROOT / "src" / "thaw" / "__main__.py").read_text())
+PARSER = markdown_it.MarkdownIt("commonmark").enable("table")
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def read_tokens(page):
+    """Return the tokens of a page, those inside paragraphs, headings and cells too."""
+    tokens = PARSER.parse(page.read_text())
+    return [inner for token in tokens for inner in (token, *(token.children or ()))]
+
+
+def find_anchors(page):
+    """Return what may stand behind # in a link to a page: its headings as GitHub names them."""
+    anchors, tokens = [], PARSER.parse(page.read_text())
+    for token, text in zip(tokens, tokens[1:]):
+        if token.type == "heading_open":
+            words = "".join(child.content for child in text.children).lower()
+            name = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+            count = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", other) is not None for other in anchors)
+            anchors.append(f"{name}-{count}" if count else name)
+    return anchors
+
+
+def find_links(page):
+    """Return the targets of the links and pictures of a page that lead to files."""
+    attributes = {"link_open": "href", "image": "src"}
+    found = [token.attrGet(attributes[token.type]) for token in read_tokens(page) if token.type in attributes]
+    return [target for target in found if not urllib.parse.urlsplit(target).scheme]
+
+
+def find_commands(page):
+    """Return the ./run commands in the code of a page, each as its words."""
+    found = []
+    for token in read_tokens(page):
+        if token.type in ("code_inline", "code_block", "fence"):
+            # A backslash joins lines, and so does an open quotation mark.
+            code = token.content.replace("\\\n", " ")
+            for match in re.finditer(r"""^\s*(?:\w+=\S+ )*\./run((?: +(?:'[^']*'|"[^"]*"|[^\s'"]+)+)*)""", code, re.M):
+                found.append(shlex.split(match[1], comments=True))
+    return [words for words in found if words]
+
+
+def list_files():
+    """Return the files that git has or would take, and their folders: what a reader of the repository sees."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = {ROOT / name for name in listed.split("\0")}
+    return files | {folder for file in files for folder in file.parents}
+
+
+def parses(arguments):
+    """Tell whether dvc takes these arguments."""
+    try:
+        return bool(get_main_parser().parse_args(arguments))
+    except DvcParserError:
+        return False
+
+
+def find_fault(words):
+    """Return what is wrong with a ./run command, None where nothing is to be seen."""
+    name, arguments = words[0], words[1:]
+    if "..." in arguments or name == "...":
+        return None
+    if name == "demo":
+        return arguments or None
+    if name == "preset":
+        if arguments and arguments[0] not in [*list_presets(), "NAME"]:
+            return "no such preset"
+        return find_fault(["dvc", *arguments[1:]]) if arguments[1:] not in ([], ["keep"]) else None
+    if name == "dvc":
+        # In prose a command may stand without its last arguments.
+        return None if any(parses([*arguments, *["x"] * more]) for more in range(3)) else "dvc does not take that"
+    if name == "thaw":
+        return None if arguments and arguments[0] in COMMANDS else "no such command"
+    if name == "test":
+        return next((path for path in arguments if path.startswith("tests/") and not (ROOT / path).exists()), None)
+    if name == "python":
+        if arguments[0] == "-m":
+            return None if importlib.util.find_spec(arguments[1]) else "no such module"
+        return None if arguments[0] == "-c" or (ROOT / arguments[0]).exists() else "no such file"
+    return "no such command"
+
+
+@pages
+def test_links_lead_to_files_of_the_repository_and_to_their_headings(page):
+    known = list_files()
+    for target in find_links(page):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / urllib.parse.unquote(path)).resolve() if path else page
+        assert file in known, target
+        if anchor:
+            assert anchor in find_anchors(file), target
+
+
+@pages
+def test_the_commands_of_a_page_exist(page):
+    faults = {shlex.join(words): find_fault(words) for words in find_commands(page)}
+    assert not {command: fault for command, fault in faults.items() if fault}
+
+
+def test_commands_are_found_in_prose_blocks_and_over_several_lines(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text('Run `A=b ./run test`:\n\n    ./run dvc status  # no\n    cd x\n\n```\n./run python -c "\n1"\n./run \\\n  demo\n```')
+    assert find_commands(page) == [["test"], ["dvc", "status"], ["python", "-c", "\n1"], ["demo"]]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demos", "demo now", "preset none", "dvc reproduce", "dvc repro --no-such", "thaw worst", "test tests/none.py",
+     "python -m thaw.none", "python none.py"],
+)  # fmt: skip
+def test_a_command_that_does_not_exist_is_a_fault(command):
+    assert find_fault(command.split())
+
+
+def test_every_page_is_in_the_list_of_pages():
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in find_links(index)}
+    assert set(index.parent.glob("*.md")) - {index} <= linked
+
+
+def test_the_reference_is_what_the_classes_make_it():
+    assert reference.FILE.read_text() == reference.render(), "./run python -m thaw.reference"
+
+
+def test_the_reference_has_every_class_of_the_parameters():
+    waiting, found = [*schema.SECTIONS.values(), *schema.ENTRIES.values()], set()
+    while waiting:
+        cls = waiting.pop()
+        definitions = pydantic.TypeAdapter(cls).json_schema().get("$defs", {})
+        found |= set(definitions)
+        if isinstance(cls, type) and issubclass(cls, Section):
+            found.add(cls.__name__)
+    described = [mapping.cls.__name__ for chapter in reference.CHAPTERS for mapping in chapter.mappings]
+    assert sorted(described) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    "mapping", [m for chapter in reference.CHAPTERS for m in chapter.mappings], ids=lambda mapping: mapping.cls.__name__
+)
+def test_the_reference_tells_what_every_key_means_and_no_other(mapping):
+    keys = pydantic.TypeAdapter(mapping.cls).json_schema()["properties"]
+    assert set(mapping.keys) == set(keys) and all(mapping.keys.values())
+
+
+def test_the_reference_has_a_heading_for_every_section():
+    titles = [chapter.title for chapter in reference.CHAPTERS]
+    assert [title for title in titles if title in schema.Params._fields] == list(schema.Params._fields)
+
+
+def test_the_map_of_the_code_names_every_module():
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("```")[1]
+    for file in (ROOT / "src" / "thaw").iterdir():
+        name = f"{file.name}/" if file.is_dir() else file.name
+        assert name in ("__init__.py", "__pycache__/") or name in text
+
+
+def test_the_backbone_that_the_documentation_adds_is_one(monkeypatch):
+    row = re.search("```python\n(.*?)```", (ROOT / "docs" / "own-backbone.md").read_text(), re.DOTALL)[1]
+    names = {"Architecture": Architecture, "_applications": keras.applications}
+    ((name, architecture),) = eval(f"{{{row}}}", names).items()
+    monkeypatch.setitem(ARCHITECTURES, name, architecture)
+    model = build(name, 0.125, 64)
+    assert len(model.layers) == architecture.layers
+    strides = [64 // end.output.shape[1] for end in find_blocks(model, name)[1:]]
+    assert [f"stride{stride}" for stride in strides] == list(architecture.stages)
