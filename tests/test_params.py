@@ -91,6 +91,11 @@ finetune:
     batch_norm: inference
     optimizer: {name: adam, learning_rate: 1.0e-4}
     epochs: 15
+replicates:
+  mobilenet: {backbone: mobilenet, count: 5}
+  mobilenet-blocks-4: {backbone: mobilenet, count: 2}
+folds:
+  resnet50: {backbone: resnet50, count: 5}
 """
 
 
@@ -134,7 +139,7 @@ def test_a_document_without_a_fault_is_typed(document):
         ("image", None, "params.yaml: image: must be a mapping (got nothing)"),
         ("training", KeyError, "params.yaml: training: must be given"),
         ("trainning", {}, "params.yaml: trainning: no such section; there are dataset, split, image, compute, training, "
-         "baseline_cnn, backbones, frozen, finetune"),
+         "baseline_cnn, backbones, frozen, finetune, replicates, folds"),
         ("dataset.source", "kaggle", "params.yaml: dataset.source: must be 'tfds', 'archive', 'folder', 'sample' "
          "(got 'kaggle')"),
         ("dataset.source", KeyError, "params.yaml: dataset.source: must be given (got nothing)"),
@@ -183,6 +188,14 @@ def test_a_document_without_a_fault_is_typed(document):
         ("finetune.resnet50-layers-10.start", "resnet50", "params.yaml: finetune.resnet50-layers-10.start: no such key "
          "(got 'resnet50')"),
         ("frozen", {}, "params.yaml: frozen: must have at least one entry"),
+        ("folds", KeyError, "params.yaml: folds: must be a mapping of names (got nothing)"),
+        ("folds.resnet50.count", 1, "params.yaml: folds.resnet50.count: must be at least 2 (got 1)"),
+        ("replicates.mobilenet", 5, "params.yaml: replicates.mobilenet: must be a mapping (got 5)"),
+        ("replicates.mobilenet-blocks-4.backbone", "resnet50", "params.yaml: replicates.mobilenet-blocks-4.backbone: "
+         "must be that of the run, mobilenet (got 'resnet50')"),
+        ("folds.baseline_cnn", {"backbone": "mobilenet", "count": 2}, "params.yaml: folds.baseline_cnn: must be one of "
+         "mobilenet, mobilenetv2, resnet50, mobilenet-blocks-4, mobilenetv2-layers-6, resnet50-layers-10 "
+         "(got 'baseline_cnn')"),
         ("frozen.My run", {}, "params.yaml: frozen.My run: a name must be of a-z, 0-9, - and _ (got 'My run')"),
     ],
 )

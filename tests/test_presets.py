@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import pytest
 from small import SIZE, WIDTH
-from test_pipeline import DOCUMENT, find_stages_run
+from tiny import DOCUMENT, find_stages_run
 
 from thaw import demo, networks, presets, unfreezing
 from thaw.params import InputError, read_yaml, write_yaml
-from thaw.preset import find_cache, find_environment, run_preset
+from thaw.preset import KEPT, find_cache, find_environment, keep_results, run_preset
 from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_table
 from thaw.reporting.published import read_published
 from thaw.reporting.results import list_runs
@@ -130,7 +130,7 @@ def test_every_published_row_is_a_run_of_its_epochs(name):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_protocol_does_not_depend_on_the_users_parameters(name):
     """But for the photos and the machine; and the baseline, where the report has none."""
-    left = set(read_yaml(ROOT / "params.yaml")) - set(read_yaml(ROOT / "presets" / f"{name}.yaml"))
+    left = set(read_preset(name)) - set(read_yaml(ROOT / "presets" / f"{name}.yaml")) - {"replicates", "folds"}
     published = "BaselineCNN" in set(ROWS.loc[ROWS["report"] == name, "backbone"])
     assert left == {"dataset", "compute", "baseline_cnn"} - ({"baseline_cnn"} if published else set())
 
@@ -189,15 +189,21 @@ def test_two_published_rows_four_points_apart_open_the_same_weights():
 def test_the_runs_of_a_training_at_several_ages_differ_in_nothing_else():
     runs = {name: run for name, run in PARAMS["pitfalls"].finetune.items() if "-epochs-" in name}
     assert [run.epochs for run in runs.values()] == [2, 4, 6, 8, 10, 12, 14]
-    whole = PARAMS["pitfalls"].finetune["mobilenet-blocks-4"]
+    whole = PARAMS["pitfalls"].finetune["mobilenet-blocks-2"]
     for name, run in runs.items():
         assert run.model_copy(update={"epochs": whole.epochs}) == whole
-        assert name == f"mobilenet-blocks-4-epochs-{run.epochs}"
+        assert name == f"mobilenet-blocks-2-epochs-{run.epochs}"
 
 
 def test_a_section_of_a_preset_replaces_that_of_params(root):
     document = read_preset("demo", root)
     assert document["finetune"] == read_yaml(root / "presets" / "demo.yaml")["finetune"]
+
+
+def test_a_preset_repeats_no_run_that_its_own_file_does_not_repeat(root):
+    assert read_yaml(root / "params.yaml")["replicates"] and read_yaml(root / "params.yaml")["folds"]
+    document = read_preset("pitfalls", root)
+    assert document["replicates"] == document["folds"] == {}
 
 
 def test_the_demo_does_not_depend_on_the_users_parameters():
@@ -256,6 +262,33 @@ def test_a_workspace_finds_photos_and_weights_where_params_named_them(root, tmp_
     assert found["dataset"]["path"] == str(root / "photos/mine")
     weights = {name: backbone["weights"] for name, backbone in found["backbones"].items()}
     assert weights == {"near": str(root / "mine.h5"), "home": "~/mine.h5", "published": "imagenet"}
+
+
+def make_results(workspace, paths, text):
+    """Write a file with `text` at each of `paths`, in a folder's stead one in it."""
+    for path in paths:
+        file = workspace / path if pathlib.Path(path).suffix else workspace / path / "run.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def test_what_is_kept_of_a_preset_is_what_its_workspace_has_now(root):
+    name = list_presets(root)[0]
+    for text in ("first", "second"):
+        make_results(root / ".thaw" / "presets" / name, KEPT, text)
+        keep_results(name, root)
+        kept = [file for file in (root / "presets" / name).rglob("*") if file.is_file()]
+        assert len(kept) == len(KEPT)
+        assert {file.read_text() for file in kept} == {text}
+    assert name in list_presets(root)
+
+
+def test_of_an_unfinished_preset_nothing_is_kept_and_what_is_missing_is_named(root):
+    name = list_presets(root)[0]
+    make_results(root / ".thaw" / "presets" / name, KEPT[:-1], "half")
+    with pytest.raises(InputError, match=f"{name} has no {KEPT[-1]} to keep"):
+        keep_results(name, root)
+    assert not (root / "presets" / name).exists()
 
 
 @pytest.fixture

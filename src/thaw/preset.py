@@ -1,11 +1,18 @@
-"""./run preset NAME: the table of a preset, in a workspace of its own that shares what the project has computed."""
+"""./run preset NAME: the table of a preset, in a workspace of its own that shares what the project has computed.
+
+`./run preset NAME keep` copies its results to presets/NAME.
+"""
 
 import os
 import pathlib
+import shutil
 import sys
 
 from thaw.params import InputError, run
 from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_dvc, run_table
+from thaw.publishing import publish
+
+KEPT = ("dvc.lock", "metrics", "plots")  # of a table's results
 
 
 def run_preset(name, arguments=("repro",), root=ROOT):
@@ -18,6 +25,26 @@ def run_preset(name, arguments=("repro",), root=ROOT):
     folder = root / ".thaw" / "presets" / name
     make_workspace(folder, document, root, find_cache(root))
     run_table(folder, arguments, find_environment(root))
+
+
+def keep_results(name, root=ROOT):
+    """Copy the results of preset `name` from its workspace to `root`/presets/NAME, for git: KEPT, as the stages made them.
+
+    Raises InputError where the workspace has no finished table.
+    """
+    read_preset(name, root)
+    workspace = root / ".thaw" / "presets" / name
+    missing = [path for path in KEPT if not (workspace / path).exists()]
+    if missing:
+        raise InputError(f"presets: {name} has no {missing[0]} to keep: ./run preset {name} makes its table first")
+    with publish(root / "presets" / name) as folder:
+        for path in KEPT:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (workspace / path).is_dir():
+                shutil.copytree(workspace / path, target, ignore=shutil.ignore_patterns(".*"))
+            else:
+                shutil.copyfile(workspace / path, target)
 
 
 def find_cache(root):
@@ -42,7 +69,10 @@ def main():
     name, *arguments = sys.argv[1:] or [None]
     if name is None:
         raise InputError(f"presets: which one? there are {', '.join(list_presets())}")
-    run_preset(name, arguments or ("repro",))
+    if arguments == ["keep"]:
+        keep_results(name)
+    else:
+        run_preset(name, arguments or ("repro",))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ def list_presets(root=ROOT):
 def read_preset(name, root=ROOT):
     """Return the parameters of preset `name`: params.yaml, whose sections those of `presets/NAME.yaml` replace.
 
+    Its runs are not those of params.yaml: what is not to be repeated by its own file is not repeated.
+
     Raises InputError where there is no such preset, or with every fault of the result.
     """
     known = list_presets(root)
@@ -31,7 +33,7 @@ def read_preset(name, root=ROOT):
     from thaw.schema import check
 
     path = root / "presets" / f"{name}.yaml"
-    document = {**read_yaml(root / FILE), **read_yaml(path)}
+    document = {**read_yaml(root / FILE), "replicates": {}, "folds": {}, **read_yaml(path)}
     check(document, f"presets/{path.name}")
     return document
 

@@ -11,6 +11,7 @@ from thaw.networks import find_smallest_size
 from thaw.params import FILE, InputError, kind, load, run, validate
 from thaw.pretraining import Backbone
 from thaw.records import Image
+from thaw.repeating import Folds, Replicates
 from thaw.splitting import Split
 from thaw.training import BaselineRun, FinetuneRun, FrozenRun, Training
 from thaw.unfreezing import find_faults
@@ -28,6 +29,8 @@ class Params(NamedTuple):
     baseline_cnn: BaselineRun
     frozen: dict[str, FrozenRun]
     finetune: dict[str, FinetuneRun]
+    replicates: dict[str, Replicates] = {}  # run -> how often it is trained
+    folds: dict[str, Folds] = {}
 
 
 SECTIONS = {
@@ -38,7 +41,13 @@ SECTIONS = {
     "training": Training,
     "baseline_cnn": BaselineRun,
 }
-ENTRIES = {"backbones": Backbone, "frozen": FrozenRun, "finetune": FinetuneRun}  # name -> entry
+ENTRIES = {  # name -> entry
+    "backbones": Backbone,
+    "frozen": FrozenRun,
+    "finetune": FinetuneRun,
+    "replicates": Replicates,
+    "folds": Folds,
+}
 
 
 def check(document, file):
@@ -112,7 +121,23 @@ def _check_references(values, document, file):
         if backbone:
             for at, message, value in find_faults(run.unfreeze, backbone.architecture, key):
                 faults.append(f"{place}.unfreeze.{at}: {message} (got {kind(value)})")
-    return faults
+    return faults + [fault for section in ("replicates", "folds") for fault in _check_repetitions(section, values, file)]
+
+
+def _check_repetitions(section, values, file):
+    """Return the faults between the entries of `section` and the runs that they name."""
+    frozen, finetune = values["frozen"], values["finetune"]
+    for name, repetition in values[section].items():
+        if name not in frozen and name not in finetune:
+            yield _say_unknown(f"{file}: {section}.{name}", [*frozen, *finetune], name)
+            continue
+        start = finetune[name].start if finetune.get(name) else name
+        run = frozen.get(start)
+        backbone = run.backbone if run else start.removeprefix(PRETRAINED)
+        known = run or start.startswith(PRETRAINED)  # what the run starts from has no fault of its own
+        if repetition and known and repetition.backbone != backbone:
+            place = f"{file}: {section}.{name}.backbone"
+            yield f"{place}: must be that of the run, {backbone} (got {kind(repetition.backbone)})"
 
 
 def _check_sizes(values, file):
