@@ -1,11 +1,14 @@
 """Fixtures that several test files use."""
 
+import fcntl
 import os
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
 from small import SIZE, WIDTH, plain_head, scatter, write_photos
+from tiny import dvc, git, make_project
 
 from thaw import backbones, compute, networks, records
 
@@ -47,3 +50,50 @@ def project(tmp_path, monkeypatch):
 def threads():
     """The parameters of section `compute`."""
     return compute.Compute(threads=2, onednn_isa="AVX2")
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory):
+    """The function that has `make(folder)` fill the folder `name`, once for all test processes.
+
+    It returns the folder, and what `make` returned (text).
+    """
+
+    def make_folder(name, make):
+        place = tmp_path_factory.getbasetemp()
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            place = place.parent  # of the folders of all processes
+        folder, told = place / name, place / f"{name}.txt"
+        with open(place / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not told.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                told.write_text(make(folder))
+        return folder, told.read_text()
+
+    return make_folder
+
+
+@pytest.fixture(scope="session")
+def finished(make_once):
+    """(folder, what `dvc repro` printed) of a tiny table that ran once and was committed; tests must not change it.
+
+    Its path has a space in it.
+    """
+
+    def make(folder):
+        output = dvc(make_project(folder), "repro")
+        (folder / ".gitignore").open("a").write("__pycache__/\n.thaw/\n")
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message", "First run")
+        return output
+
+    return make_once("a project", make)
+
+
+@pytest.fixture
+def workspace(finished, tmp_path):
+    """A copy of the finished table's project, cache and all, for one test to change."""
+    folder = tmp_path / "a project"
+    shutil.copytree(finished[0], folder, symlinks=True)
+    return folder

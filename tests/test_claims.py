@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from thaw.reporting import claims
-from thaw.reporting.comparison import Evidence
+from thaw.reporting.comparison import Evidence, judge_trainings
 from thaw.reporting.results import Results, Run, describe_thaw
 
 CLASSES = ["daisy", "dandelion", "roses", "sunflowers", "tulips"]
@@ -47,11 +47,10 @@ def gather(*made):
         predictions[name] = pd.concat(tables)
         losses, accuracies = each.get("history", CALM)
         histories[name] = pd.DataFrame({"validation_loss": losses, "validation_accuracy": accuracies})
-        if "flops" in each:
-            flops[name] = dict(zip(("forward", "prefix", "training_step"), each["flops"], strict=True))
+        flops[name] = dict(zip(("forward", "prefix", "training_step"), each.get("flops", (10, 6, 10)), strict=True))
     marks = {run.name: "" for run in runs}
     results = Results("tf_flowers", {"digest": ""}, {}, {}, runs, runs, weights, marks, [], scores, "test")
-    return Evidence(results, predictions, histories, flops, [])
+    return Evidence(results, predictions, histories, flops, {}, judge_trainings(results, histories), [], {})
 
 
 def tabulate(part, right, made):
@@ -94,6 +93,13 @@ def test_every_report_has_claims_and_every_verdict_is_one_of_five():
     assert {finding.verdict for _, finding in found} <= set(claims.VERDICTS)
     section = claims.describe_claims(evidence)
     assert section.count("\n| ") == len(found) + 2
+
+
+@pytest.mark.parametrize("digest, rows", [(claims.published.DIGEST, len(claims.CLAIMS)), ("ab" * 32, 0)])
+def test_the_table_of_claims_has_a_row_for_each_where_the_photos_are_those_of_the_reports(digest, rows):
+    evidence = gather(BASELINE)
+    table = claims.tabulate_claims(evidence._replace(results=evidence.results._replace(download={"digest": digest})))
+    assert list(table) == ["claim", "report", "runs", "test", "verdict"] and len(table) == rows
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 """The report as a web page: what is in it, and what a browser makes of it."""
 
+import html
+import io
 import json
 import re
 import shutil
 import subprocess
+import urllib.parse
+import xml.etree.ElementTree
 
 import pytest
 
-from thaw.reporting.html import render_page
+from thaw import plotting
+from thaw.reporting.html import pack, render_page
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="40"><rect width="800" height="40"/></svg>'
 REPORT = """# What to unfreeze
@@ -24,6 +29,15 @@ The best is **wide-blocks-2**¹ & more.
 | wide-blocks-2 | last 2 blocks | 56,789 | 9.50 | 82.6 – 94.5 |
 
 ![accuracy of every run](figures/overview.svg)
+[data](figures/overview.csv)
+
+## Curves
+
+![curves of one](figures/overview.svg)
+
+![curves of another](figures/overview.svg)
+
+What it cost: [cost.md](cost.md).
 
 ## Weights
 
@@ -42,13 +56,14 @@ browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on the PATH")
 def folder(tmp_path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures/overview.svg").write_text(SVG)
+    (tmp_path / "figures/overview.csv").write_text("run,accuracy\nwide,0.85\n")
     return tmp_path
 
 
 def browse(folder, probe="", *options, page=None):
     """Open the page in Chromium, run the JavaScript expression `probe`; return (its value, what the console said)."""
     page = page or render_page(REPORT, folder)
-    result = f"<script>document.body.dataset.probe = JSON.stringify({probe or 'null'})</script>"
+    result = f"<script>onload = () => document.body.dataset.probe = JSON.stringify({probe or 'null'})</script>"
     (folder / "report.html").write_text(page.replace("</body>", result + "</body>"))
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     command += ["--enable-logging=stderr", *options, "--dump-dom", (folder / "report.html").as_uri()]
@@ -67,14 +82,36 @@ def click(*heads):
 def test_the_page_needs_no_other_file_and_no_network(folder):
     page = render_page(REPORT, folder)
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert sources and all(source.startswith(("data:", "#")) for source in sources)
-    assert "http://www.w3.org" not in page and "@import" not in page and "url(" not in page
+    assert sources and all(source.startswith(("data:", "#")) for source in sources if source != "cost.html")
+    text = re.sub(r'="data:[^"]*"', "", page)
+    assert "://" not in text and "@import" not in text and "url(" not in text
 
 
 def test_every_image_has_its_alternative_text(folder):
     assert 'alt="accuracy of every run"' in render_page(REPORT, folder)
     with pytest.raises(ValueError, match="figures/overview.svg: an image of the report must have an alternative text"):
         render_page(REPORT.replace("accuracy of every run", ""), folder)
+
+
+def test_the_page_of_the_costs_is_named_as_a_web_page(folder):
+    assert '<a href="cost.html">' in render_page(REPORT, folder)
+
+
+def test_a_figure_of_matplotlib_is_packed_without_loss():
+    file = io.StringIO()
+    with plotting.use_style():
+        figure = plotting.draw_confusion([[3, 1], [0, 2]], ['100 % "a" & <b>', "#c"], "run")
+        figure.savefig(file, format="svg")
+    packed = pack(file.getvalue())
+    assert not set(packed) & set('"#') and len(packed) < 0.9 * len(file.getvalue())
+    document = xml.etree.ElementTree.fromstring(urllib.parse.unquote(html.unescape(packed)))
+    named = {use.get("{http://www.w3.org/1999/xlink}href") for use in document.iter("{http://www.w3.org/2000/svg}use")}
+    assert named and named <= {f"#{element.get('id')}" for element in document.iter() if element.get("id")}
+
+
+def test_packing_leaves_scales_below_one_alone():
+    packed = pack('<svg a="scale(0.015625)" b="12.345678 -1.23456 0.5"/>')
+    assert packed == "<svg a='scale(0.015625)' b='12.34 -1.23 0.5'/>"
 
 
 def test_the_contents_lead_to_the_sections(folder):
@@ -100,6 +137,26 @@ def test_the_page_loads_without_a_word_on_the_console(folder):
 def test_an_error_of_the_page_would_be_seen_on_the_console(folder):
     _, said = browse(folder, page=render_page(REPORT, folder).replace("<script>", "<script>throw Error('seen');"))
     assert any("seen" in line for line in said)
+
+
+@browser
+def test_the_browser_draws_the_figures(folder):
+    widths, _ = browse(folder, "[...document.images].map(image => image.naturalWidth)")
+    assert widths == [800, 800, 800]
+
+
+@browser
+def test_the_data_of_a_figure_can_be_taken_out_of_the_page(folder):
+    probe = "(link => [link.download, atob(link.href.split(',')[1])])(document.querySelector('figcaption a'))"
+    assert browse(folder, probe)[0] == ["overview.csv", "run,accuracy\nwide,0.85\n"]
+
+
+@browser
+@pytest.mark.parametrize("width, columns", [(1280, 2), (500, 1)])
+def test_figures_stand_beside_each_other_where_there_is_room(folder, width, columns):
+    probe = "[...document.querySelectorAll('.gallery figure')].map(figure => figure.getBoundingClientRect().left)"
+    lefts, _ = browse(folder, probe, f"--window-size={width},800")
+    assert len(lefts) == 2 and len(set(lefts)) == columns
 
 
 @browser

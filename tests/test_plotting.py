@@ -1,20 +1,22 @@
 """Figures, looked at through what Matplotlib holds of them."""
 
 import io
+import itertools
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
 from thaw import plotting
 
 
 def make_runs(count=3):
-    kinds = ["baseline", "frozen", "finetuned"]
-    rows = [(f"run-{i}", "", "all", kinds[min(i, 2)], "net", 0.5, 0.4, 0.6) for i in range(count)]
-    return pd.DataFrame(rows, columns=["run", "mark", "thaws", "kind", "group", "accuracy", "low", "high"])
+    kinds, families = ["baseline", "frozen", "finetuned"], [plotting.SCRATCH, "MobileNet", "MobileNet"]
+    rows = [(i + 1, f"run-{i}", "all", kinds[min(i, 2)], families[min(i, 2)]) for i in range(count)]
+    table = pd.DataFrame(rows, columns=["number", "run", "thaws", "kind", "family"])
+    return table.assign(mark="", group="net", accuracy=0.5, low=0.4, high=0.6, train=0.9, validation=0.7, cost=10.0)
 
 
 def make_history(epochs):
@@ -36,23 +38,65 @@ def draw_svg(figure):
     return file.getvalue()
 
 
-def find_dots(figure):
-    """Return {label: (percent, colour, marker)} of the first dot of each kind in an overview."""
-    lines = [line for line in figure.axes[0].lines if line.get_marker() in "soD"]
-    return {line.get_label(): (line.get_xdata()[0], to_hex(line.get_color()), line.get_marker()) for line in lines}
+def find_markers(axes):
+    """Return [(x, y, colour, marker, hollow)] of the markers of runs, each of which is a line of one point."""
+    return [
+        (line.get_xdata()[0], line.get_ydata()[0], to_hex(line.get_color()), line.get_marker(), is_hollow(line))
+        for line in axes.lines
+        if len(line.get_xdata()) == 1
+    ]
 
 
-def test_dots_of_the_overview_stand_at_the_accuracy_in_percent():
+def is_hollow(line):
+    return to_hex(line.get_markerfacecolor()) == "#ffffff"
+
+
+def measure_brightness(colour):
+    """Return how bright a colour is in a grey print, 0 to 1 (the weights of ITU-R BT.709)."""
+    return float(np.dot(to_rgb(colour), [0.2126, 0.7152, 0.0722]))
+
+
+def test_markers_of_the_overview_stand_at_the_accuracy_in_percent():
     table = make_runs(3)
     table["accuracy"] = [0.25, 0.5, 0.75]
-    dots = find_dots(plotting.draw_overview(table, "test", "run-2"))
-    assert [dot[0] for dot in dots.values()] == [25, 50, 75]
+    markers = find_markers(plotting.draw_overview(table, "test", "run-2").axes[0])
+    assert [marker[0] for marker in markers] == [25, 50, 75]
 
 
-def test_kinds_of_runs_differ_in_colour_and_in_marker():
-    dots = find_dots(plotting.draw_overview(make_runs(3), "test", "run-2"))
-    assert len({dot[1] for dot in dots.values()}) == 3
-    assert len({dot[2] for dot in dots.values()}) == 3
+def test_families_differ_in_colour_and_in_marker():
+    looks = list(plotting.LOOKS.values())
+    assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
+
+
+def test_every_colour_is_seen_on_white_in_a_grey_print():
+    for look in plotting.LOOKS.values():
+        assert measure_brightness(look.colour) < 0.72
+
+
+def test_a_family_has_the_same_look_in_every_figure():
+    table = make_runs(3).assign(report="a", published_as="x", published=0.5, measured=0.6)
+    for end in ("low", "high"):
+        table["published_" + end] = table["measured_" + end] = 0.5
+    figures = [
+        plotting.draw_overview(table, "test", "run-0"),
+        plotting.draw_experiments(table, "test"),
+        plotting.draw_strategies(table, "test"),
+        plotting.draw_tradeoff(table, "cost", "cost", "test"),
+        plotting.draw_published(table),
+    ]
+    for figure in figures:
+        looks = {(colour, marker) for _, _, colour, marker, _ in find_markers(figure.axes[0])}
+        assert looks >= {plotting.LOOKS["MobileNet"], plotting.LOOKS[plotting.SCRATCH]}
+
+
+def test_frozen_runs_are_hollow_and_no_others():
+    markers = find_markers(plotting.draw_overview(make_runs(3), "test", "run-2").axes[0])
+    assert [marker[4] for marker in markers] == [False, True, False]
+
+
+def test_an_unknown_family_gets_a_look_that_no_other_of_the_figure_has():
+    looks = plotting.find_looks(["MobileNet", "Unheard", "ResNet50", "Unseen"])
+    assert len(set(looks.values())) == 4
 
 
 def test_intervals_of_the_overview_reach_from_low_to_high():
@@ -103,10 +147,86 @@ def test_everything_of_the_overview_is_inside_the_figure():
     assert inside.y0 >= 0 and inside.y1 <= figure.get_figheight()
 
 
+def test_the_front_holds_the_runs_that_none_beats_at_their_cost_or_below():
+    # The second costs more than the first and is no better; the fourth is as good as the third and costs more.
+    front = plotting.find_front([1, 2, 3, 4, 9], [0.5, 0.5, 0.7, 0.7, 0.8])
+    assert front.tolist() == [True, False, True, False, True]
+
+
+def test_equals_in_accuracy_and_cost_are_on_the_front_together():
+    assert plotting.find_front([1, 1, 1], [0.5, 0.5, 0.4]).tolist() == [True, True, False]
+
+
+def test_runs_on_the_front_are_numbered_and_named_below():
+    table = make_runs(3)
+    table["cost"], table["accuracy"] = [10, 20, 30], [0.5, 0.4, 0.6]
+    figure = plotting.draw_tradeoff(table, "cost", "cost", "test")
+    assert read_texts(figure) == ["1", "3"]
+    assert figure.get_supxlabel() == "Pareto front: 1 run-0, 3 run-2"
+
+
+def test_runs_stand_above_their_number():
+    table = make_runs(3)
+    table["number"] = [2, 5, 6]
+    axes = plotting.draw_experiments(table, "test").axes[0]
+    assert [marker[:2] for marker in find_markers(axes)] == [(2, 50), (5, 50), (6, 50)]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["run-0  2", "run-1  5", "run-2  6"]
+
+
+def test_runs_that_open_the_same_stand_in_one_row_and_not_on_each_other():
+    table = make_runs(3)
+    table["thaws"] = ["last 2 blocks", "all", "last 2 blocks"]
+    axes = plotting.draw_strategies(table, "test").axes[0]
+    first, other, second = (marker[1] for marker in find_markers(axes))
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["last 2 blocks", "all"]
+    assert first != second and abs(first) < 0.5 and abs(second) < 0.5 and other == 1
+
+
+def make_scores(panels):
+    cells = itertools.product(range(panels), ("frozen", "finetuned"), ("class", "NA"))
+    rows = [(f"net {i}", "run", "", kind, "MobileNet", label, 0.8) for i, kind, label in cells]
+    return pd.DataFrame(rows, columns=["panel", "run", "mark", "kind", "family", "class", "f1"])
+
+
+@pytest.mark.parametrize("panels", [1, 3, 4])
+def test_each_backbone_has_a_panel_of_f1_by_class(panels):
+    figure = plotting.draw_classes(make_scores(panels), "test")
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in shown] == [f"net {i}" for i in range(panels)]
+    assert [marker[:2] for marker in find_markers(shown[0])] == [(80, 0), (80, 1)] * 2
+
+
+def test_a_reliability_diagram_has_a_dot_per_bin_its_area_the_share_of_the_photos():
+    bins = pd.DataFrame({"photos": [10, 30], "confidence": [0.5, 0.9], "accuracy": [0.4, 1.0]})
+    axes = plotting.draw_reliability([("run", 0.075, bins)], "test").axes[0]
+    (dots,) = [each for each in axes.collections if len(each.get_offsets()) == 2]
+    np.testing.assert_allclose(dots.get_offsets(), [[50, 40], [90, 100]])
+    first, second = dots.get_sizes() - 8
+    assert second == pytest.approx(3 * first)
+    assert read_texts(dots.figure)[0] == "ECE 7.5 %"
+
+
+def test_published_accuracies_are_hollow_and_ours_are_filled():
+    table = pd.DataFrame({"report": ["a", "b"], "published_as": ["x", "y"], "family": "MobileNet", "kind": "frozen",
+                          "published": 0.9, "measured": 0.8, "published_low": np.nan, "published_high": np.nan,
+                          "measured_low": 0.7, "measured_high": 0.9})  # fmt: skip
+    figure = plotting.draw_published(table)
+    assert [(x, hollow) for x, _, _, _, hollow in find_markers(figure.axes[0])] == [(90, True), (80, False)] * 2
+    assert read_texts(figure) == ["a", "b"]
+
+
+def test_the_strip_of_a_backbone_ends_its_blocks_and_cuts_its_runs_where_their_flops_are():
+    blocks = pd.DataFrame({"stage": ["stem", "one", "one"], "flops": [0.25, 0.5, 1.0]})
+    table = make_runs(3).iloc[1:].assign(frozen=[1.0, 0.5])
+    axes = plotting.draw_cuts({"net": ("Net", blocks)}, table).axes[0]
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
+    assert bars == [(0, 25), (25, 50), (50, 100), (0, 100), (100, 100), (0, 50), (50, 100)]
+
+
 def test_curves_of_a_fine_tuned_run_have_a_line_where_the_backbone_thaws():
-    axes = plotting.draw_curves(make_history(6), 2, "run").axes[:3]
+    axes = plotting.draw_curves(make_history(6), 2, "run").axes
     # A vertical line's x is the same at both ends.
-    assert [[list(line.get_xdata()) for line in each.lines].count([2.5, 2.5]) for each in axes] == [1, 1, 1]
+    assert [[list(line.get_xdata()) for line in each.lines].count([2.5, 2.5]) for each in axes] == [1, 1, 1, 1]
 
 
 def test_curves_of_other_runs_have_no_such_line():
@@ -116,7 +236,7 @@ def test_curves_of_other_runs_have_no_such_line():
 
 
 def test_accuracy_is_drawn_in_percent_and_loss_as_it_is():
-    loss, accuracy, _ = plotting.draw_curves(make_history(3), None, "run").axes
+    loss, accuracy, *_ = plotting.draw_curves(make_history(3), None, "run").axes
     assert loss.lines[0].get_ydata() == pytest.approx([0.4, 0.6, 0.8])
     assert accuracy.lines[0].get_ydata() == pytest.approx([40, 60, 80])
 
@@ -178,6 +298,9 @@ def test_a_dollar_sign_in_a_class_is_a_dollar_sign():
 def test_notes_stand_below_each_figure():
     for figure in (
         plotting.draw_overview(make_runs(), "test", "run-0", ["¹ a note"]),
+        plotting.draw_experiments(make_runs(), "test", ["¹ a note"]),
+        plotting.draw_strategies(make_runs(), "test", ["¹ a note"]),
+        plotting.draw_classes(make_scores(1), "test", ["¹ a note"]),
         plotting.draw_curves(make_history(3), None, "run", ["¹ a note"]),
         plotting.draw_confusion([[1, 0], [0, 1]], ["a", "b"], "run", ["¹ a note"]),
     ):

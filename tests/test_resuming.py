@@ -12,7 +12,7 @@ import time
 import keras
 import numpy as np
 import pytest
-import test_pipeline
+import tiny
 from small import write_photos
 
 from thaw import backbones, pretraining, records, resuming, training
@@ -215,7 +215,7 @@ def wait_for_epochs(stage, folder, count):
 
 
 def test_a_killed_stage_goes_on_and_leaves_the_same_bytes(tiny_project):
-    document = test_pipeline.DOCUMENT
+    document = tiny.DOCUMENT
     run = {**document["frozen"]["tiny"], "head": HEAD, "optimizer": ADAM, "epochs": EPOCHS}
     pathlib.Path("params.yaml").write_text(write_yaml({**document, "frozen": {"tiny": run}}))
     shutil.copytree(".", "killed", ignore=lambda *_: ["killed"])

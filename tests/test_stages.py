@@ -79,8 +79,8 @@ def test_imports_run_one_way():
         assert relative not in behind, relative
 
 
-def test_there_are_nine_stages():
-    assert len({find_script(stage) for stage in STAGES.values()}) == 9
+def test_there_are_eleven_stages():
+    assert len({find_script(stage) for stage in STAGES.values()}) == 11
 
 
 def test_no_stage_depends_on_measured_times():

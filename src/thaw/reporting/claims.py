@@ -7,6 +7,8 @@ A claim is a row of CLAIMS: the report, the words, and the function that judges 
 import functools
 from typing import Any, Callable, NamedTuple
 
+import pandas as pd
+
 from thaw import statistics
 from thaw.reporting import published
 from thaw.reporting.comparison import (
@@ -14,7 +16,6 @@ from thaw.reporting.comparison import (
     compare_pairs,
     count_right,
     find_right,
-    judge,
     measure_calibration,
     say_counts,
 )
@@ -147,7 +148,7 @@ def judge_training(picks, key, expected, evidence):
     names = [run.name for pick in picks for run in pick.find(evidence)]
     if not names:
         return _say_missing(*picks)
-    count = sum(judge(evidence, name)[key] for name in names)
+    count = sum(evidence.verdicts[name][key] for name in names)
     agreeing = count if expected else len(names) - count
     text = f"{key}: {count} of {len(names)}"
     return Finding(names, text, SUPPORTED if 2 * agreeing > len(names) else CONTRADICTED)
@@ -161,7 +162,7 @@ def judge_more_overfits(more, less, evidence):
     more, less = more(evidence), less(evidence)
     if not more:
         return Finding([], "no run of the table opens so much", NOT_RUN)
-    counts = [sum(judge(evidence, name)["overfitting"] for name in names) for names in (more, less)]
+    counts = [sum(evidence.verdicts[name]["overfitting"] for name in names) for names in (more, less)]
     text = f"overfitting: {counts[0]} of {len(more)}"
     if less:
         text += f", and {counts[1]} of {len(less)} that open less"
@@ -258,9 +259,8 @@ def judge_arithmetic(first, second, times, evidence):
     for run in published.find_runs(evidence.results, first):
         rivals = published.find_runs(evidence.results, second, lambda other, run=run: other.thaws == run.thaws)
         for rival in rivals:
-            if run.name in evidence.flops and rival.name in evidence.flops:
-                ratios.append(_count_step(evidence, run.name) / _count_step(evidence, rival.name))
-                names += [run.name, rival.name]
+            ratios.append(_count_step(evidence, run.name) / _count_step(evidence, rival.name))
+            names += [run.name, rival.name]
     if not ratios:
         return Finding([], f"no setting with runs of both {first} and {second}", NOT_RUN)
     text = f"{min(ratios):.1f} to {max(ratios):.1f} times the FLOPs of a training step; seconds are in cost.md"
@@ -271,7 +271,7 @@ def judge_inference(architectures, evidence):
     """Judge "unfreezing changes the inference time": it cannot where parameters and FLOPs of the network do not."""
     names, texts, same = [], [], True
     for architecture in architectures:
-        runs = published.find_runs(evidence.results, architecture, lambda run: run.name in evidence.flops)
+        runs = published.find_runs(evidence.results, architecture)
         starts = {run.start for run in runs if run.start}
         for start in [run.name for run in runs if run.name in starts]:
             family = [start, *(run.name for run in runs if run.start == start)]
@@ -365,7 +365,7 @@ def _count_step(evidence, name):
 
 def _find_finetuned(evidence, where):
     """Return the names of the fine-tuned runs for which `where` of their share of frozen FLOPs holds."""
-    names = [run.name for run in evidence.results.runs if run.kind == "finetuned" and run.name in evidence.flops]
+    names = [run.name for run in evidence.results.runs if run.kind == "finetuned"]
     return [name for name in names if where(evidence.flops[name]["prefix"] / evidence.flops[name]["forward"])]
 
 
@@ -494,6 +494,15 @@ CLAIMS = [Claim(report, words, functools.partial(function, *rest)) for report, w
 def judge_claims(evidence):
     """Return [(Claim, Finding)] in the order of CLAIMS."""
     return [(claim, claim.judge(evidence)) for claim in CLAIMS]
+
+
+def tabulate_claims(evidence):
+    """Return a row per claim: claim, report, runs, test and verdict; none where the photos are not those of the claims."""
+    found = judge_claims(evidence) if published.is_tf_flowers(evidence.results) else []
+    rows = [
+        (claim.words, claim.report, " ".join(finding.runs), finding.test, finding.verdict) for claim, finding in found
+    ]
+    return pd.DataFrame(rows, columns=["claim", "report", "runs", "test", "verdict"])
 
 
 def describe_claims(evidence):

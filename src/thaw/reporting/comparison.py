@@ -13,6 +13,7 @@ from thaw.reporting.tables import to_markdown
 
 JUDGED = ("train", "validation")  # the parts that training itself looks at
 
+
 class Pair(NamedTuple):
     """Two runs, by name, compared on the photos of the part that counts."""
 
@@ -35,8 +36,11 @@ class Evidence(NamedTuple):
     results: Results
     predictions: dict[str, pd.DataFrame]  # as read_predictions returns them
     histories: dict[str, pd.DataFrame]  # a row for each epoch of its own
-    flops: dict[str, dict]  # for one image: forward, prefix, training_step; of those runs that tell
+    flops: dict[str, dict]  # for one image: forward, prefix, training_step
+    cuts: dict[str, str]  # the operation behind which the run trains, `pixels` where it trains through all
+    verdicts: dict[str, dict]  # of statistics.judge_training
     pairs: list[Pair]
+    against: dict[str, Pair]  # the best run and every other
 
     @property
     def best(self):
@@ -61,10 +65,14 @@ def read_evidence(results, folder="."):
     histories = {
         run.name: read_plot(folder / f"plots/history/{run.name}.csv", na_values=[""]) for run in results.runs
     }
-    trainings = {run.name: read_metrics(folder / f"metrics/train/{run.name}.json", run.name) for run in results.runs}
-    flops = {name: document["flops"] for name, document in trainings.items() if "flops" in document}
-    evidence = Evidence(results, predictions, histories, flops, [])
-    return evidence._replace(pairs=compare_pairs(evidence, list_pairs(results)))
+    paths = {run.name: folder / f"metrics/train/{run.name}.json" for run in results.runs}
+    flops, cuts = ({name: read_metrics(path, name, key) for name, path in paths.items()} for key in ("flops", "cut"))
+    verdicts = judge_trainings(results, histories)
+    evidence = Evidence(results, predictions, histories, flops, cuts, verdicts, [], {})
+    evidence = evidence._replace(pairs=compare_pairs(evidence, list_pairs(results)))
+    best = evidence.best
+    others = [run.name for run in results.runs if run.name != best]
+    return evidence._replace(against={name: find_pair(evidence, best, name) for name in others})
 
 
 def read_predictions(name, folder="."):
@@ -116,19 +124,21 @@ def count_right(scores):
     return round(scores["accuracy"] * scores["photos"]), scores["photos"]
 
 
-def judge(evidence, name):
-    """Return the verdicts of statistics.judge_training on run `name`."""
-    scores = evidence.results.scores[name]
-    return statistics.judge_training(evidence.histories[name], *(count_right(scores[part]) for part in JUDGED))
+def judge_trainings(results, histories):
+    """Return {run: the verdicts of statistics.judge_training} from the history of its own epochs and its scores."""
+    return {
+        name: statistics.judge_training(history, *(count_right(results.scores[name][part]) for part in JUDGED))
+        for name, history in histories.items()
+    }
 
 
 def measure_calibration(evidence, name, part):
-    """Return the expected calibration error of run `name` on `part`, None where a probability is no number."""
+    """Return (error, bins) of statistics.measure_calibration for run `name`, None where a probability is no number."""
     table = evidence.predictions[name]
     table = table[table["part"] == part]
     if table["confidence"].isna().any():
         return None
-    return statistics.measure_calibration(table["confidence"], table["right"])[0]
+    return statistics.measure_calibration(table["confidence"], table["right"])
 
 
 def tabulate_pairs(evidence):
@@ -152,8 +162,13 @@ def tabulate_pairs(evidence):
 
 def find_equals(evidence):
     """Return the names of the runs that the best one cannot be told apart from, in the order of the table."""
-    against = _hold_against_best(evidence)
-    return [run.name for run in evidence.results.runs if run.name in against and against[run.name].winner is None]
+    return [name for name, pair in evidence.against.items() if pair.winner is None]
+
+
+def find_cheapest(evidence):
+    """Return the name of the run that trains least, of the best one and those it cannot be told apart from."""
+    names = [evidence.best, *find_equals(evidence)]
+    return min(names, key=lambda name: evidence.results.scores[name]["trainable_parameters"])
 
 
 def find_pair(evidence, first, second):
@@ -170,7 +185,6 @@ def describe_differences(evidence):
     results, best = evidence.results, evidence.best
     if not evidence.pairs:
         return "There is one run: nothing to compare it with."
-    against = _hold_against_best(evidence)
     photos = evidence.pairs[0].paired.photos
     tests = f"The {len(evidence.pairs)} p values of this section"
     lines = [
@@ -182,7 +196,7 @@ def describe_differences(evidence):
     ]
     sentences = []
     for winner, words in ((None, "cannot be told apart from"), (best, "is better than"), ("", "is worse than")):
-        pairs = [pair for pair in against.values() if _side(pair, best) == winner]
+        pairs = [pair for pair in evidence.against.values() if _side(pair, best) == winner]
         if pairs:
             listed = _join([f"{pair.second} ({say_counts(pair)})" for pair in pairs])
             sentences.append(f"The best on validation, **{best}**, {words} {listed}.")
@@ -198,13 +212,13 @@ def describe_trainings(evidence):
     header += ["Overfitting", "Unstable", *(f"ECE on {part} %" for part in parts)]
     rows = []
     for run in results.runs:
-        found, scores = judge(evidence, run.name), results.scores[run.name]
+        found, scores = evidence.verdicts[run.name], results.scores[run.name]
         gap, low, high = statistics.find_gap(*(count_right(scores[part]) for part in JUDGED))
         row = [run.name + results.marks[run.name], f"{100 * gap:.1f}", f"{100 * low:.1f} – {100 * high:.1f}"]
         row.append(f"{100 * found['rise']:.0f}" if math.isfinite(found["rise"]) else "no number")
         row += [f"{100 * found['swing']:.1f}", *("yes" if found[key] else "no" for key in ("overfitting", "unstable"))]
-        errors = [measure_calibration(evidence, run.name, part) for part in parts]
-        rows.append([*row, *("–" if error is None else f"{100 * error:.1f}" for error in errors)])
+        calibrations = [measure_calibration(evidence, run.name, part) for part in parts]
+        rows.append([*row, *("–" if found is None else f"{100 * found[0]:.1f}" for found in calibrations)])
     rules = (
         "**Overfitting**: the gap between train and validation accuracy of the finished run is surely above "
         f"{100 * statistics.GAP:.0f} points (the low end of its 95 % interval, Newcombe's), and the validation loss "
@@ -236,12 +250,6 @@ def say_p(p):
     if p < 0.001:
         return "p < 0.001"
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
-def _hold_against_best(evidence):
-    """Return {name: the Pair of the best run and this one} for every other run."""
-    best = evidence.best
-    return {run.name: find_pair(evidence, best, run.name) for run in evidence.results.runs if run.name != best}
 
 
 def _side(pair, best):

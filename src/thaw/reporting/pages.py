@@ -8,43 +8,67 @@ import subprocess
 
 from thaw.names import PARTS
 from thaw.reporting.claims import describe_claims
-from thaw.reporting.comparison import describe_differences, describe_trainings, find_equals, find_pair, say_counts
+from thaw.reporting.comparison import (
+    describe_differences,
+    describe_trainings,
+    find_cheapest,
+    find_equals,
+    find_pair,
+    say_counts,
+)
+from thaw.reporting.figures import STEM, TOP, find_frozen_share
+from thaw.reporting.photos import SAMPLE, describe_answers
 from thaw.reporting.published import describe_published, is_tf_flowers
+from thaw.reporting.repeats import describe_repeats
 from thaw.reporting.results import rank_runs, read_metrics
 from thaw.reporting.tables import (
     NO_TEST,
     compare_in_markdown,
     interval,
     name_backbone,
+    name_network,
     percent,
     read_timing,
+    tabulate_in_markdown,
     to_markdown,
 )
 
-
+# Shares of FLOPs that count as the same: what lies between convolutions has none, and other sizes round differently.
+TOLERANCE = 0.001
 MOST_NAMED = 4  # runs in the first paragraph: of more only the number is told
 
 
-def write_results(evidence, by_class):
+def write_results(evidence, by_class, size, drawings, repeats):
     """Return the text of report.md: the same results give the same text, on any machine and on any day.
 
-    `evidence` is the comparison.Evidence on the results, `by_class` the DataFrame of the best run's scores by class.
+    `evidence` is the comparison.Evidence on the results, `by_class` the DataFrame of the best run's scores by class,
+    `size` the side of the photos in pixels, `drawings` the figures (figures.Drawing) that stand in report/figures,
+    `repeats` what came of the runs that were trained again (repeats.Repeats).
     """
     results, best = evidence.results, evidence.best
     part, mark = results.part, results.marks[best]
+    shown = {drawing.name: show(drawing, "figures") for drawing in drawings}
     sections = [
         "# What to unfreeze",
-        summarize(evidence),
+        *summarize(evidence),
+        shown["overview"],
+        *_list_waiting(results),
+        *_list_notes(results),
+        "## Data",
+        describe_data(results, size),
+        SAMPLE,
+        *(["## Backbones", *describe_backbones(evidence, shown.get("cuts", ""))] if results.weights else []),
         "## Comparison",
         compare_in_markdown(results),
         "In bold the run that is best on validation. Accuracies in percent; the interval is Wilson's, at 95 %, of the "
         f"accuracy on {part}; F1 is the mean over the classes. The epochs of a fine-tuned run are those of the frozen "
         "run that it starts from, and its own. Trainable parameters are those of the last phase. "
         + ("" if part == "test" else NO_TEST + " ")
-        + ("A mark at a run's name holds for every number of the row." if results.notes else ""),
-        *_list_waiting(results),
-        *_list_notes(results),
-        f"![{part} accuracy of every run, with its interval](figures/overview.svg)",
+        + ("A mark at a run's name holds for every number of the row. " if results.notes else "")
+        + "All numbers stand under “Every number”, times and memory in [cost.md](cost.md).",
+        *(shown[name] for name in ("experiments", "strategies", "parameters")),
+        "## By class",
+        shown["classes"],
         f"### {best}{mark} by class",
         to_markdown(
             ["Class", f"{part.capitalize()} photos", "Precision", "Recall", "F1"],
@@ -53,59 +77,85 @@ def write_results(evidence, by_class):
                 for row in by_class.to_dict("records")
             ],
         ),
+        "## Right and wrong",
+        describe_answers(evidence),
         "## Which differences are real",
         describe_differences(evidence),
+        "## Seeds and folds",
+        describe_repeats(repeats, results),
         "## How the runs trained",
         describe_trainings(evidence),
+        shown.get("reliability", ""),
         *(
-            ["## Claims", describe_claims(evidence), "## Published beside measured", describe_published(results)]
+            [
+                "## Claims",
+                describe_claims(evidence),
+                "## Published beside measured",
+                shown.get("published", ""),
+                describe_published(results),
+            ]
             if is_tf_flowers(results)
             else []
         ),
-        "## Data",
-        describe_data(results),
-        *(["## Weights", describe_weights(results)] if results.weights else []),
         "## Learning curves",
         "Scores on train are running ones, taken while the epoch trains, and with dropout where the head has it; those "
         "on validation are taken after it. The dashed line is where part of the backbone thaws.",
-        *(f"![learning curves of {run.name}](figures/curves-{run.name}.svg)" for run in results.runs),
+        *(shown[f"curves-{run.name}"] for run in results.runs),
         "## Confusion matrices",
         f"Photos of {part}: a row for each actual class, shaded by the share of the row.",
-        *(f"![confusion matrix of {run.name}](figures/confusion-{run.name}.svg)" for run in results.runs),
-        "What the runs cost in time and memory: [cost.md](cost.md).",
+        *(shown[f"confusion-{run.name}"] for run in results.runs),
+        "## Every number",
+        tabulate_in_markdown(evidence),
+        "Loss is the mean cross-entropy in nats; precision, recall and F1 are means over the classes; FLOPs count two "
+        "for each multiplication of convolutions and dense layers, those of a training step what lies behind the cut, "
+        "forward and backward. Optimizer and rate are those of the last phase. Milliseconds an image and seconds: "
+        "[cost.md](cost.md).",
     ]
-    return "\n\n".join(section.strip() for section in sections) + "\n"
+    return "\n\n".join(section.strip() for section in sections if section) + "\n"
+
+
+def show(drawing, folder):
+    """Return the paragraph of a Drawing: the figure in `folder` below the page, and a link to its data."""
+    place = f"{folder}/{drawing.name}"
+    return f"![{drawing.words}]({place}.svg)\n[data]({place}.csv)"
 
 
 def summarize(evidence):
-    """Return the paragraph that says which run is best, and whether this many photos can tell."""
+    """Return the sections that answer which strategy to pick, and how sure that is."""
     results, best = evidence.results, evidence.best
     runs, part = {run.name: run for run in results.runs}, results.part
     scores, mark = results.scores[best], results.marks[best]
-    classes = len(results.download["classes"])
     accuracy = scores["validation"]["accuracy"]
     equals = [name for name in runs if results.scores[name]["validation"]["accuracy"] == accuracy and name != best]
-    text = (
-        f"{_count(len(runs), 'run')} on {results.dataset}, {results.download['photos']:,} photos of "
-        f"{_count(classes, 'class', 'classes')}. Chosen on validation, the best is **{best}**{mark} "
-        f"({_say_thaw(runs[best])}): {percent(accuracy)} %{mark} of {_count(scores['validation']['photos'], 'photo')}."
+    answer = (
+        f"The run to pick is **{best}**{mark}: {_say_thaw(results, runs[best])}. It is the best of "
+        f"{_count(len(runs), 'run')} on validation, with {percent(accuracy)} %{mark} of "
+        f"{_count(scores['validation']['photos'], 'photo')}"
     )
-    if equals:
-        text += f" {' and '.join(equals)} reached the same accuracy with no fewer trainable parameters."
+    answer += f"; {' and '.join(equals)} reached the same with no fewer trainable parameters." if equals else "."
     if part == "test":
-        text += (
+        answer += (
             f" On the {scores['test']['photos']:,} photos of test it reaches "
-            f"{percent(scores['test']['accuracy'])} %{mark} (95 % interval {interval(scores, part)} %)."
+            f"**{percent(scores['test']['accuracy'])}** %{mark} (95 % interval {interval(scores, part)} %)."
         )
     else:
-        text += (
+        answer += (
             f" The 95 % interval is {interval(scores, part)} %. {NO_TEST} The best run was chosen there too, so its "
             "accuracy flatters it."
         )
+    facts = [f"**How sure that is.** {_say_equals(evidence)}"]
+    cheapest = find_cheapest(evidence)
+    if cheapest != best:
+        facts.append(f"**What costs less.** {_say_cheapest(evidence, runs[cheapest])}")
     rival = find_rival(results)
     if rival:
-        text += f" {_compare(evidence, runs[rival])} {_say_equals(evidence)}"
-    return text
+        facts.append(f"**What opening it brings.** {_compare(evidence, runs[rival])}")
+    facts.append(
+        f"**What it rests on.** {_count(results.download['photos'], 'photo')} of "
+        f"{_count(len(results.download['classes']), 'class', 'classes')} ({results.dataset}), "
+        f"{_count(len(runs), 'run')} of the {len(results.listed)} that the table lists."
+    )
+    return [answer, "\n".join(f"- {fact}" for fact in facts)]
 
 
 def find_rival(results):
@@ -119,8 +169,8 @@ def find_rival(results):
     return best.start if best.start in ranking else (ranking[1] if len(ranking) > 1 else None)
 
 
-def describe_data(results):
-    """Return the section about the photos: counts by class and part, and what was left out."""
+def describe_data(results, size):
+    """Return the section about the photos: counts by class and part, what was left out, and their side in pixels."""
     download, split, preprocess = results.download, results.split, results.preprocess
     parts = [part for part in PARTS if split[part]["photos"]]
     columns = [download["classes"], *(split[part]["classes"] for part in parts)]
@@ -129,6 +179,7 @@ def describe_data(results):
     rows.append(["**all**", *(f"**{total:,}**" for total in totals)])
     duplicates = download["duplicates"]
     facts = [
+        f"The networks see them at {size} × {size} pixels: {preprocess['bytes'] / 1e6:,.0f} MB of records.",
         f"{_count(duplicates['within_a_class'], 'copy', 'copies')} of a photo under the same class "
         f"{'was' if duplicates['within_a_class'] == 1 else 'were'} left out.",
         f"{_count(duplicates['across_classes'], 'photo')} came under two classes or more: "
@@ -144,26 +195,79 @@ def describe_data(results):
     return table + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
 
 
+def describe_backbones(evidence, figure):
+    """Return the sections about the backbones: their size, where each run's cut falls, and their weights.
+
+    `figure` is the paragraph that shows the cuts.
+    """
+    results, sizes, cuts = evidence.results, [], []
+    for backbone, document in results.weights.items():
+        runs = [run for run in results.runs if run.backbone == backbone]
+        blocks = [block for block in document["blocks"] if block["stage"] not in (STEM, TOP)]
+        forward = f"{evidence.flops[runs[0].name]['forward'] / 1e9:.2f}" if runs else "–"
+        row = [backbone, name_backbone(document), document["layers"], len(blocks), f"{document['parameters']:,}"]
+        sizes.append([*row, f"{4 * document['parameters'] / 1e6:.1f}", forward])
+        for run in runs:
+            share = find_frozen_share(evidence, run.name)
+            place = locate_cut(document["blocks"], evidence.cuts[run.name], share)
+            row = [run.name + results.marks[run.name], run.thaws, f"`{evidence.cuts[run.name]}`", place]
+            cuts.append([*row, f"{100 * share:.1f}", f"{results.scores[run.name]['trainable_parameters']:,}"])
+    header = ["Backbone", "Architecture", "Layers", "Blocks", "Parameters", "MB", "GFLOPs an image"]
+    return [
+        to_markdown(header, sizes, left=2),
+        "Without a classifier; layers are Keras layers, those without weights included; MB as float32; GFLOPs are of a "
+        "forward pass, with the head of the first run.",
+        figure,
+        to_markdown(
+            ["Run", "What thaws", "Cut after", "Where that is", "Frozen, % of the FLOPs", "Trainable parameters"],
+            cuts,
+            left=4,
+        ),
+        "What lies before the cut is computed once for each photo; training goes through what lies behind it. A cut is "
+        "an operation whose output alone leads on, so it may lie before the first layer that is open.",
+        "### Weights",
+        describe_weights(results),
+    ]
+
+
+def locate_cut(blocks, cut, share):
+    """Return in words where in a backbone the operation `cut` lies, which has `share` of the forward FLOPs before it.
+
+    `blocks` are those of metrics/weights: the stage, the last operation and the cumulated FLOPs of each.
+    """
+    if cut in ("pixels", "pooling"):
+        return {"pixels": "before the first layer", "pooling": "behind the last layer"}[cut]
+    numbered = [block for block in blocks if block["stage"] not in (STEM, TOP)]
+    names = [block["end"] for block in numbered]
+    if cut in names:
+        number = names.index(cut) + 1
+        return f"behind block {number} of {len(numbered)} ({numbered[number - 1]['stage']})"
+    total = blocks[-1]["flops"]
+    passed = sum(block["flops"] / total <= share + TOLERANCE for block in blocks)
+    block = blocks[min(passed, len(blocks) - 1)]
+    if block["stage"] in (STEM, TOP):
+        return {STEM: "before the first block", TOP: "behind the last block"}[block["stage"]]
+    return f"inside block {names.index(block['end']) + 1} of {len(numbered)} ({block['stage']})"
+
+
 def describe_weights(results):
     """Return the table of the weights that the runs start from."""
-    marks = {run.backbone: results.marks[run.name] for run in results.runs if run.backbone}
+    marks = {run.backbone: results.marks[run.name] for run in results.runs}
     official = {True: "yes", False: "no", None: "not known"}
     rows = []
     for name, document in results.weights.items():
         # What params.yaml says may be a path of one machine; the name and digest of the file say the same anywhere.
         source = document["weights"] if document["weights"] in ("imagenet", "sample", "random") else "a file"
         digest, file = document.get("file_sha256"), document.get("file")
-        row = [name + marks[name], name_backbone(document), source, official[document["official"]]]
-        row += [f"`{file}`" if file else "–", f"`{digest}`" if digest else "–", f"{document['parameters']:,}"]
-        rows.append(row)
-    header = ["Backbone", "Architecture", "Weights", "Keras's own file", "File", "sha256", "Parameters"]
-    return to_markdown(header, rows, left=6)
+        row = [name + marks.get(name, ""), source, official[document["official"]]]
+        rows.append([*row, f"`{file}`" if file else "–", f"`{digest}`" if digest else "–"])
+    return to_markdown(["Backbone", "Weights", "Keras's own file", "File", "sha256"], rows, left=5)
 
 
-def write_costs(results, folder="."):
+def write_costs(results, drawing, folder="."):
     """Return the text of cost.md: what was measured in time and memory, and the machine that this process runs on.
 
-    Reads the timings below `folder`.
+    Reads the timings below `folder`; `drawing` is the figure of them in report/cost.
     """
     rows = []
     for run in results.runs:
@@ -188,6 +292,7 @@ def write_costs(results, folder="."):
         "This is the machine on which this page was written, with the times as they stood then; a run that was trained "
         "elsewhere has its times from there.",
         to_markdown(header, rows, left=4),
+        show(drawing, "cost"),
         "Prefix: computing the frozen layers' output for each photo, once; near zero where it was in the store "
         "already; one pass stores it for every run that will ask for it, and the first of them bears the cost. "
         "Training and total are of a run's own epochs, without those of the frozen run that it starts from. Waiting: "
@@ -237,30 +342,39 @@ def _compare(evidence, rival):
 
 
 def _say_equals(evidence):
-    """Return the sentences about the runs that the best one cannot be told apart from, and the smallest of them."""
+    """Return the sentence about the runs that the best one cannot be told apart from."""
     results, equals = evidence.results, find_equals(evidence)
     others = len(results.runs) - 1
+    if not others:
+        return "There is no other run to compare it with."
     if not equals:
-        return "No other run is as good as far as these photos tell."
+        return "Photo by photo, no other run is as good as far as these photos tell."
     which = "the only other run" if others == 1 else f"{len(equals)} of the other {others} runs"
-    text = f"In all, the best cannot be told apart from {which}"
+    text = f"Photo by photo, it cannot be told apart from {which}"
     if 1 < others and len(equals) <= MOST_NAMED:
         text += f" ({', '.join(name + results.marks[name] for name in equals)})"
-    text += "."
-    sizes = {name: results.scores[name]["trainable_parameters"] for name in (*equals, evidence.best)}
-    smallest = min(sizes, key=sizes.get)
-    if smallest != evidence.best:
-        text += f" Of these, {smallest}{results.marks[smallest]} trains least: {sizes[smallest]:,} parameters."
-    return text
+    better = sum(pair.winner == evidence.best for pair in evidence.against.values())
+    return text + (f"; it is better than {_count(better, 'run')}." if better else ", and is better than none.")
 
 
-def _say_thaw(run):
+def _say_cheapest(evidence, run):
+    """Return the sentence about the Run that trains least of those that are as good as far as the photos tell."""
+    results, scores = evidence.results, evidence.results.scores
+    mark, own = results.marks[run.name], scores[run.name]
+    return (
+        f"Of the runs that cannot be told apart from it, {run.name}{mark} ({_say_thaw(results, run)}) trains least: "
+        f"{own['trainable_parameters']:,} parameters, where the best trains "
+        f"{scores[evidence.best]['trainable_parameters']:,}. "
+        f"It reaches {percent(own[results.part]['accuracy'])} %{mark} ({interval(own, results.part)} %)."
+    )
+
+
+def _say_thaw(results, run):
     """Return in a few words what a Run is, for a sentence."""
     if run.kind == "baseline":
         return "a small CNN from scratch"
-    if run.kind == "frozen":
-        return f"head only, on a frozen {run.backbone}"
-    return f"{run.thaws} of {run.backbone} open"
+    network = name_network(results, run)
+    return f"head only, on a frozen {network}" if run.kind == "frozen" else f"{run.thaws} of {network} open"
 
 
 def _count(number, one, many=None):
@@ -269,11 +383,10 @@ def _count(number, one, many=None):
 
 def _list_waiting(results):
     """Return the sentence about the runs that are missing as the section of a page, or nothing."""
-    waiting = [run.name for run in results.listed if run not in results.runs]
-    if not waiting:
+    if not results.waiting:
         return []
-    runs = _count(len(waiting), "run")
-    return [f"{runs} of the table not run yet: {', '.join(waiting)}. `./run dvc repro` runs them."]
+    runs, names = _count(len(results.waiting), "run"), ", ".join(run.name for run in results.waiting)
+    return [f"{runs} of the table not run yet: {names}. `./run dvc repro` runs them."]
 
 
 def _list_notes(results):

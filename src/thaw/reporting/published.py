@@ -7,6 +7,7 @@ the row cannot be right or complete as it stands.
 
 import functools
 import pathlib
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -17,8 +18,8 @@ from thaw.reporting.tables import percent, to_markdown
 from thaw.scoring import find_interval
 
 FILE = pathlib.Path(__file__).with_name("published.csv")
-# TF-Flowers: as TFDS names it, and the digest of its photos and classes (metrics/download.json) whatever the source.
-NAME, DIGEST = "tf_flowers", "c529355e4e58f5f938f8eee5dce32e87b323e45f48d926e4260651f455044dd9"
+# Of the photos of TF-Flowers and their classes, as metrics/download.json has it, whatever source they come from.
+DIGEST = "c529355e4e58f5f938f8eee5dce32e87b323e45f48d926e4260651f455044dd9"
 PHOTOS = 3670  # that TF-Flowers has: no part of it is larger
 FEWEST = 3  # figures that can give a number of photos away
 BASELINE = "BaselineCNN"  # what the tables call a small CNN from scratch
@@ -26,8 +27,8 @@ COLUMNS = {"validation": "validation_accuracy", "test": "test_accuracy"}
 
 
 def is_tf_flowers(results):
-    """Tell whether the photos are those that the published tables are about."""
-    return results.dataset.split(":")[0] == NAME or results.download["digest"] == DIGEST
+    """Tell whether the photos and their classes are those that the published tables are about."""
+    return results.download["digest"] == DIGEST
 
 
 @functools.cache
@@ -108,6 +109,23 @@ def find_runs(results, architecture, where=lambda run: True):
     return sorted(found, key=lambda run: ranking.index(run.name))
 
 
+class Match(NamedTuple):
+    """What stands beside one published row."""
+
+    part: str  # that the published accuracy is of
+    photos: int | None  # over how many it was taken, where known
+    runs: list  # our Runs that open the same
+    ours: str  # the part that our accuracy is of
+
+
+def match_row(results, row):
+    """Return the Match of a published row (a mapping of the columns)."""
+    part = "test" if row["test_accuracy"] else "validation"
+    runs = find_runs(results, row["backbone"], lambda run: row["thaws"] == run.thaws)
+    photos = find_photos().get((row["report"], row["row"], part))
+    return Match(part, photos, runs, part if part == results.part else "validation")
+
+
 def describe_published(results):
     """Return the section: for each report its rows beside our runs, and what its digits say."""
     sections = [
@@ -167,14 +185,12 @@ def _describe_group(label, report, part, figures):
 
 def _compare_row(results, row):
     """Return the lines of the table for one published row: one for each of our runs that opens the same."""
-    part = "test" if row["test_accuracy"] else "validation"
+    part, photos, runs, ours = match_row(results, row)
     figure = row[COLUMNS[part]]
-    share, photos = float(figure), find_photos().get((row["report"], row["row"], part))
-    ours = part if part == results.part else "validation"
+    share = float(figure)
     mark = {"validation": " (validation)", "test": ""}
     published = [name_row(row), row["thaws"], _print(figure) + mark[part], photos or "not known"]
     published.append(_say_interval(*find_interval(share, photos)) if photos else "–")
-    runs = find_runs(results, row["backbone"], lambda run: row["thaws"] == run.thaws)
     if not runs:
         return [[*published, "–", "–", "–", "not run", row["note"]]]
     lines = []

@@ -26,6 +26,7 @@ class Run(NamedTuple):
     thaws: str  # in words
     epochs: tuple[int, ...]  # of each phase, the frozen one first
     unfreeze: dict | None = None  # what was set of thaw.unfreezing.Unfreeze, for a fine-tuned one
+    optimizer: str = ""  # of the last phase, with its rate: ``adam 0.0001``
 
     @property
     def training(self):
@@ -48,6 +49,15 @@ class Results(NamedTuple):
     scores: dict[str, dict]  # run -> the document of its evaluation
     part: str  # the part that counts: test, or validation where the split has no test part
 
+    def has(self, run):
+        """Tell whether a Run of `listed` has been run."""
+        return run.name in self.scores
+
+    @property
+    def waiting(self):
+        """The Runs that have not been run yet."""
+        return [run for run in self.listed if not self.has(run)]
+
 
 def read_results(params, folder="."):
     """Return the Results of the runs in `params` (thaw.schema.Params) from the metrics below `folder`.
@@ -57,8 +67,11 @@ def read_results(params, folder="."):
     """
     folder, listed = pathlib.Path(folder), list_runs(params)
     runs = [run for run in listed if (folder / f"metrics/evaluate/{run.name}.json").exists()] or listed[:1]
-    names = dict.fromkeys(run.backbone for run in runs if run.backbone)
-    weights = {name: read_metrics(folder / f"metrics/weights/{name}.json", "weights", name) for name in names}
+    needed = {run.backbone for run in runs if run.backbone}
+    paths = {run.backbone: folder / f"metrics/weights/{run.backbone}.json" for run in listed if run.backbone}
+    weights = {
+        name: read_metrics(path, "weights", name) for name, path in paths.items() if name in needed or path.exists()
+    }
     scores = {run.name: read_metrics(folder / f"metrics/evaluate/{run.name}.json", run.name) for run in runs}
     tested = [run.name for run in runs if "test" in scores[run.name]]
     if tested and len(tested) < len(runs):
@@ -67,7 +80,7 @@ def read_results(params, folder="."):
             f"{folder / f'metrics/evaluate/{name}.json'}: must have scores on test, as {tested[0]} has (got none): "
             "./run dvc repro"
         )
-    marks, notes = mark_weights(weights)
+    marks, notes = mark_weights({name: document for name, document in weights.items() if name in needed})
     return Results(
         dataset=name_dataset(params.dataset),
         download=read_metrics(folder / "metrics/download.json", "download"),
@@ -88,7 +101,9 @@ def list_runs(params):
 
     What starts from a pretrained backbone with a head of its own comes last of its backbone.
     """
-    runs = [Run(BASELINE, "baseline", None, None, "all (from scratch)", (params.baseline_cnn.epochs,))]
+    baseline = params.baseline_cnn
+    words = _name_optimizer(baseline)
+    runs = [Run(BASELINE, "baseline", None, None, "all (from scratch)", (baseline.epochs,), optimizer=words)]
     starts = [(frozen.backbone, name) for name, frozen in params.frozen.items()]
     starts += [
         (run.start.removeprefix(PRETRAINED), run.start)
@@ -100,12 +115,13 @@ def list_runs(params):
         frozen = params.frozen.get(start)
         before = (frozen.epochs,) if frozen else ()
         if frozen:
-            runs.append(Run(start, "frozen", backbone, None, describe_thaw(None), before))
+            words = _name_optimizer(frozen)
+            runs.append(Run(start, "frozen", backbone, None, describe_thaw(None), before, optimizer=words))
         for name, run in params.finetune.items():
             if run.start == start:
                 unfreeze = run.unfreeze.model_dump(exclude_unset=True)
-                words, epochs = describe_thaw(unfreeze), (*before, run.epochs)
-                runs.append(Run(name, "finetuned", backbone, start if frozen else None, words, epochs, unfreeze))
+                thaws, epochs, words = describe_thaw(unfreeze), (*before, run.epochs), _name_optimizer(run)
+                runs.append(Run(name, "finetuned", backbone, start if frozen else None, thaws, epochs, unfreeze, words))
     return runs
 
 
@@ -213,6 +229,10 @@ def read_plot(path, **options):
         raise _missing(path) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: must be a CSV table ({str(error).strip()}); ./run dvc repro makes it") from None
+
+
+def _name_optimizer(phase):
+    return f"{phase.optimizer.name} {phase.optimizer.learning_rate:g}"
 
 
 def _missing(path):

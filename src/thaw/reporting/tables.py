@@ -19,7 +19,7 @@ def render_table(params, folder="."):
     header = ["run", "thaws", "trainable", *parts, "95 % interval", "s/epoch"]
     rows = []
     for run in results.listed:
-        if run not in results.runs:
+        if not results.has(run):
             rows.append([run.name, run.thaws, NOT_RUN, *[""] * (len(header) - 3)])
             continue
         scores = results.scores[run.name]
@@ -35,27 +35,68 @@ def render_table(params, folder="."):
 
 
 def compare_in_markdown(results):
-    """Return the comparison as a Markdown table: a row per run, all that was measured but time."""
+    """Return the comparison as a Markdown table: a row per run, with the columns that a choice rests on."""
     parts = dict.fromkeys(("train", "validation", results.part))
     header = ["Run", "Backbone", "What thaws", "Epochs", "Trainable parameters"]
     header += [*(f"{part.capitalize()} %" for part in parts), "95 % interval"]
     header += [f"{results.part.capitalize()} macro F1", "Weight file MB"]
     best, rows = rank_runs(results)[0], []
     for run in results.listed:
-        if run not in results.runs:
-            row = [run.name, run.backbone or "–", run.thaws, run.training, NOT_RUN]
+        if not results.has(run):
+            row = [run.name, name_network(results, run), run.thaws, run.training, NOT_RUN]
             rows.append([*row, *["–"] * (len(header) - len(row))])
             continue
         scores = results.scores[run.name]
         name = f"**{run.name}**" if run.name == best else run.name
-        backbone = name_backbone(results.weights[run.backbone]) if run.backbone else "–"
-        row = [name + results.marks[run.name], backbone, run.thaws, run.training]
+        row = [name + results.marks[run.name], name_network(results, run), run.thaws, run.training]
         row.append(f"{scores['trainable_parameters']:,}")
         row += [percent(scores[part]["accuracy"]) for part in parts]
         row += [interval(scores, results.part), f"{scores[results.part]['f1']:.4f}"]
         row.append(f"{scores['weights_bytes'] / 1e6:.2f}")
         rows.append(row)
     return to_markdown(header, rows, left=4)
+
+
+def tabulate_in_markdown(evidence):
+    """Return as a Markdown table all that was measured of each run but time: a row per run, in the order of the table.
+
+    `evidence` is a comparison.Evidence.
+    """
+    results = evidence.results
+    parts = list(dict.fromkeys(("train", "validation", results.part)))
+    header = ["Run", "No.", "Backbone", "What thaws", "Epochs", "Optimizer, rate", "Trainable parameters"]
+    header += ["Parameters", "Weight file MB", "MFLOPs an image", "MFLOPs a training step"]
+    for part in parts:
+        header += [f"{part.capitalize()} {score}" for score in ("%", "loss", "precision", "recall", "F1")]
+    header.append("Train − validation, points")
+    rows = []
+    for number, run in enumerate(results.listed, start=1):
+        row = [run.name, number, name_network(results, run), run.thaws, run.training, run.optimizer]
+        if not results.has(run):
+            rows.append([*row, NOT_RUN, *["–"] * (len(header) - len(row) - 1)])
+            continue
+        row[0] += results.marks[run.name]
+        scores, flops = results.scores[run.name], evidence.flops[run.name]
+        row += [f"{scores[key]:,}" for key in ("trainable_parameters", "total_parameters")]
+        row.append(f"{scores['weights_bytes'] / 1e6:.2f}")
+        row += [f"{flops[key] / 1e6:,.2f}" for key in ("forward", "training_step")]
+        for part in parts:
+            row.append(percent(scores[part]["accuracy"]))
+            losses = [scores[part][score] for score in ("loss", "precision", "recall", "f1")]
+            row += ["no number" if value is None else f"{value:.4f}" for value in losses]
+        row.append(f"{100 * (scores['train']['accuracy'] - scores['validation']['accuracy']):.1f}")
+        rows.append(row)
+    return to_markdown(header, rows, left=6)
+
+
+def name_network(results, run):
+    """Return what a table calls the network of a Run: an architecture, with its width where that is not 1.
+
+    The entry of `backbones` where its weights are not there yet, a dash for the baseline.
+    """
+    if run.backbone is None:
+        return "–"
+    return name_backbone(results.weights[run.backbone]) if run.backbone in results.weights else run.backbone
 
 
 def name_backbone(document):

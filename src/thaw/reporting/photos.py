@@ -1,0 +1,163 @@
+"""Photos in the report, each with its credit: a sample of every class, and what two runs get wrong and right.
+
+They stand in report.html alone, which git does not keep: photos belong to those who took them.
+"""
+
+import base64
+import html
+import io
+import itertools
+import pathlib
+import re
+
+import PIL.Image
+import PIL.ImageOps
+
+from thaw.reporting.results import rank_runs, read_plot
+
+SIZE, QUALITY = 160, 60  # pixels, the longer side of a thumbnail, and its JPEG quality: some 5 KB each
+MOST_OF_CLASS, MOST_SAMPLED = 6, 60  # photos in the sample: of a class, and of all classes
+MOST_WRONG, MOST_RIGHT, RIGHT_OF_CLASS = 24, 12, 2  # photos shown of a run; those it has right, also of a class
+
+# Paragraphs of report.md; in report.html the photos stand in their place.
+SAMPLE = "A sample of each class, with the credit of each photo, is in `report/report.html`: git keeps no photos."
+ANSWERS = "These photos, with their credits, are in `report/report.html`: git keeps no photos."
+
+COMMONS = re.compile(r"https?://(?:www\.)?creativecommons\.org/licenses/(?P<kind>[a-z-]+)/(?P<version>[\d.]+)/?")
+
+
+def describe_answers(evidence):
+    """Return the section on which photos the best run and a frozen one have wrong, in numbers."""
+    part, wrong = evidence.results.part, {}
+    for name in pick_runs(evidence):
+        table = evidence.predictions[name]
+        wrong[name] = set(table.index[(table["part"] == part) & ~table["right"]])
+    photos = evidence.results.scores[evidence.best][part]["photos"]
+    names = [name + evidence.results.marks[name] for name in wrong]
+    numbers = [f"{len(found):,}" for found in wrong.values()]
+    text = f"Of the {photos:,} photos of {part}, {names[0]} has {numbers[0]} wrong"
+    if len(names) > 1:
+        both = set.intersection(*wrong.values())
+        text += f" and {names[1]} {numbers[1]}; wrong with both: {len(both):,}"
+    return f"{text}.\n\n{ANSWERS}"
+
+
+def pick_runs(evidence):
+    """Return the runs whose answers are shown: the best on validation and, where there is one, a frozen run beside it.
+
+    The frozen run is the one that the best goes on from, else the best of them; where that is the best run itself, it
+    stands alone.
+    """
+    ranking = rank_runs(evidence.results)
+    runs = {run.name: run for run in evidence.results.runs}
+    start = runs[ranking[0]].start
+    frozen = start if start in runs else next((name for name in ranking if runs[name].kind == "frozen"), None)
+    return list(dict.fromkeys(name for name in (ranking[0], frozen) if name))
+
+
+def show_photos(evidence, folder="."):
+    """Return {paragraph of report.md: the HTML with the photos that takes its place}, from data/raw below `folder`.
+
+    The same photos and answers are shown every time: of a class the first by id, of a run's answers the surest. Where
+    there is no data/raw, as in a clone without the data, the HTML says so.
+    """
+    folder = pathlib.Path(folder)
+    raw = folder / "data/raw"
+    if not (raw / "manifest.csv").exists():
+        return dict.fromkeys((SAMPLE, ANSWERS), "<p>No photos here: <code>data/raw</code> was missing.</p>\n")
+    text = {"dtype": str}
+    photos = read_plot(raw / "manifest.csv", **text).merge(
+        read_plot(folder / "data/credits.csv", **text), how="left", on="file"
+    )
+    photos = photos[["class", "id", "file", "author", "licence", "url"]].fillna("")
+    return {SAMPLE: _show_sample(photos, raw), ANSWERS: _show_answers(evidence, photos, raw)}
+
+
+def name_licence(licence):
+    """Return the short name of a licence that is given by the address of its text, as far as it is a known one."""
+    match = COMMONS.fullmatch(licence)
+    return f"CC {match['kind'].upper()} {match['version']}" if match else licence
+
+
+def shrink(path):
+    """Return the photo at `path` as a JPEG file with sides of SIZE pixels at most, upright, or None if unreadable."""
+    try:
+        with PIL.Image.open(path) as opened:
+            opened.thumbnail((SIZE, SIZE))
+            photo = PIL.ImageOps.exif_transpose(opened).convert("RGB")
+        stream = io.BytesIO()
+        photo.save(stream, "JPEG", quality=QUALITY, optimize=True, comment=b"")
+        return stream.getvalue()
+    except Exception:  # Pillow's readers of damaged files raise errors of many kinds
+        return None
+
+
+def _show_sample(photos, raw):
+    classes = sorted(set(photos["class"]))
+    number = max(1, min(MOST_OF_CLASS, MOST_SAMPLED // len(classes)))
+    cards = []
+    for name in classes[:MOST_SAMPLED]:
+        of_class = photos[photos["class"] == name].sort_values("id")
+        drawn = (_draw_card(photo, raw, f"<b>{html.escape(name)}</b>", name) for photo in of_class.itertuples())
+        cards += itertools.islice(filter(None, drawn), number)
+    rest = len(classes) - MOST_SAMPLED
+    more = f"<p>Classes without a photo here: {rest:,} of {len(classes):,}.</p>\n" if rest > 0 else ""
+    return _arrange(cards) + more
+
+
+def _show_answers(evidence, photos, raw):
+    found = dict(zip(zip(photos["class"], photos["id"], strict=True), photos.itertuples(), strict=True))
+    text = ""
+    for name in pick_runs(evidence):
+        table = evidence.predictions[name]
+        table = table[table["part"] == evidence.results.part].rename_axis("id").reset_index()
+        table = table.sort_values(["confidence", "id"], ascending=[False, True])
+        wrong, right = table[~table["right"]], table[table["right"]]
+        shown = wrong.head(MOST_WRONG)
+        chosen = right[right.groupby("actual").cumcount() < RIGHT_OF_CLASS].head(MOST_RIGHT)
+        chosen = chosen.sort_values("actual", kind="stable")
+        title = html.escape(name) + evidence.results.marks[name]
+        count = f"{len(shown)} of {len(wrong):,}" if len(shown) < len(wrong) else f"{len(wrong):,}"
+        text += f"<h3>{title}: {count} wrong, the surest first</h3>\n"
+        text += _arrange([_draw_answer(row, found, raw) for row in shown.itertuples()])
+        text += f"<h3>{title}: right, the surest of each class</h3>\n"
+        text += _arrange([_draw_answer(row, found, raw) for row in chosen.itertuples()])
+    return text
+
+
+def _draw_answer(row, found, raw):
+    """Return the card of one answer; `found` has the photos by (class, id)."""
+    actual, predicted = html.escape(row.actual), html.escape(row.predicted)
+    caption = f"<b>{actual}</b>, predicted <b>{predicted}</b> ({100 * row.confidence:.1f} %)"
+    return _draw_card(found[row.actual, row.id], raw, caption, f"{row.actual}, predicted {row.predicted}")
+
+
+def _draw_card(photo, raw, caption, words):
+    """Return the HTML of a photo with its caption (HTML) and its credit, or "" where it cannot be read.
+
+    `words` say what is to be seen, for those who cannot.
+    """
+    content = shrink(raw / photo.file)
+    if content is None:
+        return ""
+    source = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+    return (
+        f'<figure><img src="{source}" alt="photo: {html.escape(words)}">'
+        f"<figcaption>{caption}<small>{_credit(photo)}</small></figcaption></figure>\n"
+    )
+
+
+def _credit(photo):
+    """Return as HTML who made a photo and under which licence, linked to where it and the licence's text are."""
+    parts = [_link(photo.author or photo.url, photo.url), _link(name_licence(photo.licence), photo.licence)]
+    return ", ".join(part for part in parts if part) or "author not known"
+
+
+def _link(text, address):
+    """Return `text` escaped, as a link where `address` is one on the web: lists of credits may hold anything."""
+    text = html.escape(text)
+    return f'<a href="{html.escape(address)}">{text}</a>' if re.match("https?://", address) and text else text
+
+
+def _arrange(cards):
+    return f'<div class="photos">\n{"".join(cards)}</div>\n' if any(cards) else "<p>None.</p>\n"

@@ -1,0 +1,241 @@
+"""Photos in the report, on made-up answers of two runs to drawn photos."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import pandas as pd
+import PIL.Image
+import pytest
+from test_html import browse, browser
+
+from thaw.reporting import photos
+from thaw.reporting.comparison import Evidence
+from thaw.reporting.html import render_page
+from thaw.reporting.results import Run
+
+ROSE, TULIP = '"<i>rose', "NA"  # names of folders: anything may stand in them
+HOSTILE = '"><script>alert(1)</script>'
+OTHER = {ROSE: TULIP, TULIP: ROSE}
+BY = "https://creativecommons.org/licenses/by/2.0/"
+
+
+def name_photo(label, number):
+    return f"{'r' if label == ROSE else 't'}{number:02}"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eight photos each of two classes, the first of the roses with a credit, the second with a hostile one."""
+    rows = []
+    for label in (ROSE, TULIP):
+        for number in range(8):
+            file = f"photos/{label.replace('/', '')}/{name_photo(label, number)}.png"
+            (tmp_path / "data/raw" / file).parent.mkdir(parents=True, exist_ok=True)
+            PIL.Image.new("RGB", (400, 300), (200, 10 * number, 0)).save(tmp_path / "data/raw" / file)
+            rows.append((label, name_photo(label, number), file))
+    pd.DataFrame(rows, columns=["class", "id", "file"]).to_csv(tmp_path / "data/raw/manifest.csv", index=False)
+    credits = [(rows[0][2], "Ada & Bo", BY, "https://photos.example/1/?a=1&b=2")]
+    credits += [(rows[1][2], HOSTILE, HOSTILE, "javascript:alert(1)")]
+    table = pd.DataFrame(credits, columns=["file", "author", "licence", "url"])
+    table.to_csv(tmp_path / "data/credits.csv", index=False)
+    return tmp_path
+
+
+def answer(wrong):
+    """Return the predictions of a run: the photos (label, number) in `wrong` wrong, each answer surer than the last."""
+    rows = [("validation", ROSE, ROSE, "v1", 0.9)]
+    for number in range(8):
+        for label in (ROSE, TULIP):
+            predicted = OTHER[label] if (label, number) in wrong else label
+            rows.append(("test", label, predicted, name_photo(label, number), 0.5 + 0.05 * number))
+    table = pd.DataFrame(rows, columns=["part", "actual", "predicted", "id", "confidence"]).set_index("id")
+    return table.assign(right=table["actual"] == table["predicted"])
+
+
+@pytest.fixture
+def evidence():
+    runs = [
+        Run("baseline_cnn", "baseline", None, None, "all", (1,)),
+        Run("plain", "frozen", "plain", None, "nothing", (1,)),
+        Run("wide", "frozen", "wide", None, "nothing", (1,)),
+        Run("wide-blocks-2", "finetuned", "wide", "wide", "last 2 blocks", (1, 1)),
+    ]
+    accuracies = {"baseline_cnn": 0.5, "plain": 0.8, "wide": 0.7, "wide-blocks-2": 0.9}
+    scores = {
+        name: {"validation": {"accuracy": accuracy}, "test": {"photos": 16}, "trainable_parameters": 1}
+        for name, accuracy in accuracies.items()
+    }
+    predictions = {run.name: answer([(ROSE, 1), (TULIP, 5)]) for run in runs}
+    predictions["wide-blocks-2"] = answer([(ROSE, 1), (TULIP, 3), (TULIP, 6)])
+    marks = {run.name: "¹" for run in runs}
+    results = SimpleNamespace(runs=runs, scores=scores, marks=marks, part="test")
+    return Evidence(**{**dict.fromkeys(Evidence._fields), "results": results, "predictions": predictions})
+
+
+class Reader(HTMLParser):
+    """Collects the tags of a page with their attributes, and the headings and alternative texts in their order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self.heading = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.heading = tag == "h3"
+        if tag == "img":
+            self.words.append(dict(attributes)["alt"].removeprefix("photo: "))
+
+    def handle_endtag(self, tag):
+        self.heading = False
+
+    def handle_data(self, data):
+        if self.heading:
+            self.words.append(data)
+
+
+def read_thumbnails(page):
+    found = re.findall('src="data:image/jpeg;base64,([^"]*)"', page)
+    return [PIL.Image.open(io.BytesIO(base64.b64decode(content))) for content in found]
+
+
+def test_the_section_counts_what_each_run_has_wrong_and_what_both(evidence):
+    assert photos.describe_answers(evidence).startswith(
+        "Of the 16 photos of test, wide-blocks-2¹ has 3 wrong and wide¹ 2; wrong with both: 1."
+    )
+
+
+def test_the_frozen_run_is_the_one_that_the_best_starts_from(evidence):
+    assert photos.pick_runs(evidence) == ["wide-blocks-2", "wide"]
+
+
+def test_beside_a_best_run_with_a_head_of_its_own_stands_the_best_frozen_run(evidence):
+    runs = [run._replace(start=None) for run in evidence.results.runs]
+    evidence.results.runs = runs
+    assert photos.pick_runs(evidence) == ["wide-blocks-2", "plain"]
+
+
+def test_a_frozen_run_that_is_best_stands_alone(evidence):
+    evidence.results.scores["plain"]["validation"]["accuracy"] = 1.0
+    assert photos.pick_runs(evidence) == ["plain"]
+    assert photos.describe_answers(evidence).startswith("Of the 16 photos of test, plain¹ has 2 wrong.\n")
+
+
+def test_wrong_answers_come_first_and_the_surest_of_them_before_the_others(evidence, folder):
+    words = Reader(photos.show_photos(evidence, folder)[photos.ANSWERS]).words
+    as_rose, as_tulip = f"{TULIP}, predicted {ROSE}", f"{ROSE}, predicted {TULIP}"
+    assert words[:5] == [
+        "wide-blocks-2¹: 3 wrong, the surest first", as_rose, as_rose, as_tulip,
+        "wide-blocks-2¹: right, the surest of each class",
+    ]  # fmt: skip
+
+
+def test_of_right_answers_the_surest_two_of_each_class_are_shown(evidence, folder):
+    page = photos.show_photos(evidence, folder)[photos.ANSWERS]
+    right = page.split("<h3>")[2]
+    # Tulip 6 is wrong, so the surest are rose 7 and 6, tulip 7 and 5; confidence rises by 5 % a number.
+    answers = Reader(right).words
+    assert answers == [f"{ROSE}, predicted {ROSE}"] * 2 + [f"{TULIP}, predicted {TULIP}"] * 2
+    assert re.findall(r"\((.*?) %\)", right) == ["85.0", "80.0", "85.0", "75.0"]
+
+
+def test_of_too_many_wrong_answers_the_surest_are_shown_and_all_counted(evidence, folder, monkeypatch):
+    monkeypatch.setattr(photos, "MOST_WRONG", 2)
+    page = photos.show_photos(evidence, folder)[photos.ANSWERS]
+    assert "wide-blocks-2¹: 2 of 3 wrong" in page
+    assert re.findall(r"\((.*?) %\)", page.split("<h3>")[1]) == ["80.0", "65.0"]
+
+
+def test_the_sample_has_the_first_photos_of_each_class_that_can_be_read(evidence, folder):
+    next((folder / "data/raw/photos").rglob("r00.png")).write_bytes(b"no picture")
+    sample = photos.show_photos(evidence, folder)[photos.SAMPLE]
+    assert Reader(sample).words == [ROSE] * 6 + [TULIP] * 6
+    greens = [image.convert("RGB").getpixel((50, 50))[1] for image in read_thumbnails(sample)[:6]]
+    assert greens == pytest.approx([10, 20, 30, 40, 50, 60], abs=4)
+
+
+def test_of_very_many_classes_the_sample_shows_the_first_and_counts_the_others(evidence, folder, monkeypatch):
+    monkeypatch.setattr(photos, "MOST_SAMPLED", 1)
+    sample = photos.show_photos(evidence, folder)[photos.SAMPLE]
+    assert Reader(sample).words == [ROSE] and "Classes without a photo here: 1 of 2." in sample
+
+
+def test_a_credit_names_the_author_and_the_licence_and_leads_to_both(evidence, folder):
+    sample = photos.show_photos(evidence, folder)[photos.SAMPLE]
+    author = '<a href="https://photos.example/1/?a=1&amp;b=2">Ada &amp; Bo</a>'
+    assert f'{author}, <a href="{BY}">CC BY 2.0</a></small>' in sample
+    assert "author not known" in sample
+
+
+def test_names_authors_and_addresses_stay_text(evidence, folder):
+    for page in photos.show_photos(evidence, folder).values():
+        tags = Reader(page).tags
+        assert {tag for tag, _ in tags} <= {"div", "figure", "img", "figcaption", "b", "small", "a", "h3"}
+        assert {name for _, attributes in tags for name in attributes} <= {"class", "src", "alt", "href"}
+        assert all(attributes.get("href", "https://").startswith("https://") for _, attributes in tags)
+
+
+def test_thumbnails_are_small_and_carry_nothing_but_the_picture(tmp_path):
+    image = PIL.Image.new("RGB", (40, 400), "red")
+    image.save(tmp_path / "photo.jpg", comment="a long story", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", dpi=(9, 9))
+    found = PIL.Image.open(io.BytesIO(photos.shrink(tmp_path / "photo.jpg")))
+    assert found.format == "JPEG" and found.size == (16, 160)
+    assert not {"comment", "exif", "icc_profile"} & set(found.info)
+
+
+def test_thumbnails_stand_upright(tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter
+    PIL.Image.new("RGB", (400, 200)).save(tmp_path / "photo.jpg", exif=exif)
+    assert PIL.Image.open(io.BytesIO(photos.shrink(tmp_path / "photo.jpg"))).size == (80, 160)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK"])
+def test_photos_of_any_kind_are_shown(tmp_path, mode):
+    file = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
+    PIL.Image.new(mode, (20, 20)).save(file)
+    assert PIL.Image.open(io.BytesIO(photos.shrink(file))).mode == "RGB"
+
+
+def test_the_same_photos_give_the_same_page(evidence, folder):
+    assert photos.show_photos(evidence, folder) == photos.show_photos(evidence, folder)
+
+
+def test_where_the_photos_are_missing_the_page_says_so(evidence, tmp_path):
+    assert set(photos.show_photos(evidence, tmp_path)) == {photos.SAMPLE, photos.ANSWERS}
+    assert all("data/raw" in text for text in photos.show_photos(evidence, tmp_path).values())
+
+
+def render(evidence, folder):
+    markdown = f"# Report\n\n## Data\n\nBefore.\n\n{photos.SAMPLE}\n\nAfter.\n\n{photos.describe_answers(evidence)}\n"
+    return render_page(markdown, folder, photos.show_photos(evidence, folder))
+
+
+def test_in_the_web_page_photos_stand_where_the_text_tells_of_them(evidence, folder):
+    page = render(evidence, folder)
+    assert "git keeps no photos" not in page
+    places = ["Before.", "<img", "After.", "Of the 16 photos of test", "3 wrong, the surest first"]
+    assert [page.index(words) for words in places] == sorted(page.index(words) for words in places)
+
+
+@browser
+def test_photos_fit_the_width_of_a_phone(evidence, folder):
+    credits = (folder / "data/credits.csv").read_text().replace("Ada & Bo", "A" * 120)
+    (folder / "data/credits.csv").write_text(credits)
+    probe = "[innerWidth, document.documentElement.scrollWidth, "
+    probe += "...[...document.querySelectorAll('figure')].map(card => card.getBoundingClientRect().right)]"
+    (width, needed, *rights), said = browse(folder, probe, "--window-size=500,800", page=render(evidence, folder))
+    assert needed <= width and max(rights) <= width and said == []
+
+
+def test_git_gets_no_photo(finished):
+    """Of the outputs of a real run of the pipeline, which git keeps and which DVC keeps."""
+    report = finished[0] / "report"
+    kept = [report / "report.md", *(report / "figures").iterdir()]
+    assert not [path for path in kept if b"image/jpeg" in path.read_bytes()]
+    assert {path.suffix for path in kept} == {".md", ".svg", ".csv"}
+    assert (report / "report.html").read_text().count("data:image/jpeg") > 10
+    assert "/report.html" in (report / ".gitignore").read_text()

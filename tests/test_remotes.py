@@ -1,0 +1,118 @@
+"""docs/remotes.md: its commands, from one clone to another, through a folder and an S3 server."""
+
+import shutil
+import sys
+
+import pytest
+import requests
+import ruamel.yaml
+from moto.server import ThreadedMotoServer
+from tiny import attempt, change_params, dvc, find_stages_run, follow, git, read_commands
+
+pytestmark = pytest.mark.long
+
+OURS = {"mobilenet-blocks-4": "tiny-blocks-1"}  # run of the page -> run of the tiny table
+PULL, PULL_ONE = read_commands("remotes.md", "On another clone")
+CHANGED, UNCHANGED, LACKING = read_commands("remotes.md", "Only what changed")
+
+
+def follow_section(folder, section, places, **variables):
+    """Do what the commands of a section of the page say, `places` in the stead of its own (a mapping)."""
+    for command in read_commands("remotes.md", section):
+        for place, ours in places.items():
+            command = command.replace(place, str(ours))
+        follow(folder, command, **variables)
+
+
+def clone(project, target):
+    """Clone the repository at `project`; return `target`, where the clone is, without data."""
+    git(project, "clone", "--quiet", ".", target)
+    assert not (target / ".dvc" / "cache").exists() and not (target / "data" / "raw").exists()
+    return target
+
+
+def change_rate(folder):
+    """Give one run of the tiny table another learning rate."""
+    optimizer = {"name": "adam", "learning_rate": 0.0003}
+    change_params(folder, lambda document: document["finetune"]["tiny-blocks-1"].update(optimizer=optimizer))
+
+
+@pytest.fixture(scope="module")
+def shared(make_once, finished):
+    """(project, the folder that is its remote and has all that it computed); tests must not change them."""
+
+    def make(folder):
+        shutil.copytree(finished[0], folder / "project", symlinks=True)
+        follow_section(folder / "project", "A folder", {"/mnt/storage/thaw": folder / "storage"})
+        return "pushed"
+
+    folder, _ = make_once("remote", make)
+    return folder / "project", folder / "storage"
+
+
+@pytest.fixture
+def lacking(shared, tmp_path):
+    """A clone whose remote lacks the records."""
+    there, storage = clone(shared[0], tmp_path / "clone"), tmp_path / "storage"
+    shutil.copytree(shared[1], storage)
+    stages = ruamel.yaml.YAML(typ="safe").load(there / "dvc.lock")["stages"]
+    digest = next(out["md5"] for out in stages["preprocess"]["outs"] if out["path"] == "data/records")
+    (storage / "files" / "md5" / digest[:2] / digest[2:]).unlink()
+    dvc(there, "remote", "modify", "--local", "storage", "url", str(storage))
+    return there
+
+
+@pytest.fixture
+def server():
+    """The address of an S3 server on this machine that has the bucket `bucket`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    requests.put(f"{address}/bucket", timeout=10).raise_for_status()
+    yield address
+    server.stop()
+
+
+def test_a_clone_that_pulled_has_nothing_to_do(shared, tmp_path):
+    there = clone(shared[0], tmp_path / "clone")
+    follow(there, PULL)
+    assert "Data and pipelines are up to date" in dvc(there, "status")
+
+
+def test_one_run_alone_can_be_pulled(shared, tmp_path):
+    there = clone(shared[0], tmp_path / "clone")
+    follow(there, PULL_ONE.replace(*next(iter(OURS.items()))))
+    assert [path.name for path in (there / "models").rglob("*.h5")] == ["tiny-blocks-1.weights.h5"]
+    assert not (there / "data" / "raw").exists()
+
+
+def test_after_one_changed_rate_a_clone_without_data_runs_that_run_alone(shared, tmp_path):
+    there = clone(shared[0], tmp_path / "clone")
+    change_rate(there)
+    expected = ["finetune@tiny-blocks-1", "evaluate_finetune@tiny-blocks-1", "report"]
+    assert find_stages_run(follow(there, CHANGED)) == expected
+    assert (there / "models" / "tiny.weights.h5").exists()  # which the run starts from
+    assert not (there / "models" / "tiny-all.weights.h5").exists()
+
+
+def test_a_clone_without_data_is_up_to_date_where_nothing_was_edited(shared, tmp_path):
+    assert find_stages_run(follow(clone(shared[0], tmp_path / "clone"), UNCHANGED)) == []
+
+
+def test_what_the_remote_lacks_is_computed_again_and_nothing_else(lacking):
+    assert find_stages_run(follow(lacking, LACKING)) == ["preprocess"]
+
+
+def test_a_stage_whose_input_the_remote_lacks_says_so(lacking):
+    change_rate(lacking)
+    done = attempt(lacking, sys.executable, "-m", *CHANGED.split()[1:])
+    assert done.returncode != 0 and "Checkout failed" in done.stderr and "data/records" in done.stderr
+
+
+def test_a_clone_takes_everything_from_an_s3_server(workspace, server, tmp_path):
+    variables = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    variables |= {"NO_PROXY": "127.0.0.1"}
+    follow_section(workspace, "S3", {"https://s3.example.com": server}, **variables)
+    there = clone(workspace, tmp_path / "clone")
+    follow(there, PULL, **variables)
+    assert "Data and pipelines are up to date" in dvc(there, "status")

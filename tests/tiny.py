@@ -1,0 +1,102 @@
+"""A table of tiny networks in scratch projects, and the commands of a user there, through real DVC and git."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+from thaw.params import read_yaml, write_yaml
+from thaw.presets import ROOT, make_workspace
+
+HEAD = {"dense": [8], "dropout": 0.2, "batch_norm": True}
+ADAM = {"name": "adam", "learning_rate": 0.001}
+TUNED = {"from": "tiny", "unfreeze": {"blocks": 1}, "batch_norm": "inference", "optimizer": ADAM, "epochs": 1}
+DOCUMENT = {
+    "dataset": {"source": "sample", "seed": 1, "photos_per_class": 8, "size": 32, "digest": None},
+    "split": {"seed": 1, "train": 0.5, "validation": 0.25, "test": 0.25, "near_duplicate_bits": 0},
+    "image": {"size": 32, "shards": 2},
+    "compute": {"threads": 2, "onednn_isa": "AVX2"},
+    "training": {"seed": 1, "batch_size": 8},
+    "backbones": {
+        "tiny": {
+            "architecture": "MobileNet",
+            "width": 0.125,
+            "weights": "sample",
+            "seed": 1,
+            "pretraining": {"photos_per_class": 2, "size": 32, "batch_size": 16, "learning_rate": 0.001, "epochs": 1},
+        }
+    },
+    "baseline_cnn": {"network": {"filters": [4], "dense": 4, "dropout": 0.1}, "optimizer": ADAM, "epochs": 1},
+    "frozen": {"tiny": {"backbone": "tiny", "head": HEAD, "optimizer": ADAM, "epochs": 1}},
+    "finetune": {"tiny-blocks-1": TUNED, "tiny-all": {**TUNED, "unfreeze": {"all": True}}},
+    "replicates": {},
+    "folds": {},
+}
+
+
+def attempt(folder, *command, **variables):
+    """Run a program of the environment in `folder`; return the subprocess.CompletedProcess.
+
+    The store of activations is the project's own; `variables` are further ones of the environment.
+    """
+    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    fixed = {"PATH": path, "PYTHONWARNINGS": "ignore", "THAW_STORE": ".thaw/activations"}
+    environment = {**os.environ, **fixed, **variables}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def run(folder, *command, **variables):
+    """Run a program as `attempt` does, and see that it succeeds; return what it printed."""
+    done = attempt(folder, *command, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def dvc(folder, *arguments, **variables):
+    """Run a dvc command as `run` does."""
+    return run(folder, sys.executable, "-m", "dvc", *arguments, **variables)
+
+
+def git(folder, *arguments):
+    """Run a git command as `run` does."""
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+    return run(folder, "git", *identity, *arguments)
+
+
+def find_stages_run(output):
+    """Return the names of the stages that a dvc command ran, in that order."""
+    return re.findall(r"Running stage '(.*)'", output)
+
+
+def make_project(folder):
+    """Make at `folder` a project under git and DVC with DOCUMENT as its params.yaml; nothing has run in it."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    dvc(folder, "init", "--quiet")
+    make_workspace(folder, DOCUMENT)
+    return folder
+
+
+def change_params(folder, change):
+    """Let the function `change` edit the params.yaml in `folder`, read as a mapping."""
+    document = read_yaml(folder / "params.yaml")
+    change(document)
+    (folder / "params.yaml").write_text(write_yaml(document))
+
+
+def read_commands(page, section=None):
+    """Return the commands of the page docs/`page`, or of one section of it, in their order: its indented lines."""
+    text = (ROOT / "docs" / page).read_text()
+    if section is not None:
+        text = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(r"^    (\./run .*|git .*)$", text, re.MULTILINE)
+
+
+def follow(folder, command, **variables):
+    """Do what a command of a page says, in `folder`; return what it printed."""
+    program, *arguments = shlex.split(command, comments=True)
+    if program == "git":
+        return git(folder, *arguments)
+    return run(folder, sys.executable, "-m", *arguments, **variables)
