@@ -74,6 +74,8 @@ def make_project(folder):
     """Make at `folder` a project under git and DVC with DOCUMENT as its params.yaml; nothing has run in it."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch=main")
+    for key, value in (("user.name", "a"), ("user.email", "a@b.example")):  # which `dvc exp` asks for
+        git(folder, "config", key, value)
     dvc(folder, "init", "--quiet")
     make_workspace(folder, DOCUMENT)
     return folder
