@@ -9,7 +9,7 @@ import shutil
 import sys
 
 from thaw.params import InputError, run
-from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_dvc, run_table
+from thaw.presets import ROOT, find_preset, list_presets, make_workspace, read_preset, run_dvc, run_table
 from thaw.publishing import publish
 
 KEPT = ("dvc.lock", "metrics", "plots")  # of a table's results
@@ -32,7 +32,7 @@ def keep_results(name, root=ROOT):
 
     Raises InputError where the workspace has no finished table.
     """
-    read_preset(name, root)
+    find_preset(name, root)
     workspace = root / ".thaw" / "presets" / name
     missing = [path for path in KEPT if not (workspace / path).exists()]
     if missing:

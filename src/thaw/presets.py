@@ -19,6 +19,14 @@ def list_presets(root=ROOT):
     return sorted(path.stem for path in (root / "presets").glob("*.yaml"))
 
 
+def find_preset(name, root=ROOT):
+    """Return the path of preset `name`; raises InputError, with those there are, where there is none of that name."""
+    known = list_presets(root)
+    if name not in known:
+        raise InputError(f"presets: no preset {name!r}; there are {', '.join(known)}")
+    return root / "presets" / f"{name}.yaml"
+
+
 def read_preset(name, root=ROOT):
     """Return the parameters of preset `name`: params.yaml, whose sections those of `presets/NAME.yaml` replace.
 
@@ -26,13 +34,10 @@ def read_preset(name, root=ROOT):
 
     Raises InputError where there is no such preset, or with every fault of the result.
     """
-    known = list_presets(root)
-    if name not in known:
-        raise InputError(f"presets: no preset {name!r}; there are {', '.join(known)}")
+    path = find_preset(name, root)
     # Here, because it loads TensorFlow, which takes seconds and prints: a wrong name is told without that.
     from thaw.schema import check
 
-    path = root / "presets" / f"{name}.yaml"
     document = {**read_yaml(root / FILE), "replicates": {}, "folds": {}, **read_yaml(path)}
     check(document, f"presets/{path.name}")
     return document

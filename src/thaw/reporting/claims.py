@@ -20,7 +20,7 @@ from thaw.reporting.comparison import (
     say_counts,
 )
 from thaw.reporting.results import Run
-from thaw.reporting.tables import percent, to_markdown
+from thaw.reporting.tables import percent, say_interval, to_markdown
 from thaw.scoring import find_interval
 
 SUPPORTED = "supported"
@@ -139,7 +139,7 @@ def judge_accuracy(pick, share, evidence):
         return _say_missing(pick)
     right, photos = count_right(evidence.results.scores[runs[0].name][evidence.results.part])
     low, high = find_interval(right / photos, photos)
-    text = f"measured {percent(right / photos)} %, interval {100 * low:.1f} – {100 * high:.1f}"
+    text = f"measured {percent(right / photos)} %, interval {say_interval(low, high)}"
     return Finding([runs[0].name], text, SUPPORTED if low <= share <= high else CONTRADICTED)
 
 
@@ -247,7 +247,7 @@ def judge_gap(pick, claimed, evidence):
     gap, low, high = statistics.find_mean_gap(train, validation)
     signed, tuned = (published.find_mean_gap(pick.architecture, frozen) for frozen in (True, False))
     text = (
-        f"{100 * gap:.2f} points over {len(names)} runs, interval {100 * low:.1f} – {100 * high:.1f}; the report's own "
+        f"{100 * gap:.2f} points over {len(names)} runs, interval {say_interval(low, high)}; the report's own "
         f"rows give {100 * signed:.2f} with the frozen run and its negative gap, {100 * tuned:.2f} without"
     )
     return Finding(names, text, SUPPORTED if low <= claimed <= high else CONTRADICTED)

@@ -9,7 +9,7 @@ import pandas as pd
 from thaw import statistics
 from thaw.params import InputError
 from thaw.reporting.results import Results, rank_runs, read_metrics, read_plot
-from thaw.reporting.tables import to_markdown
+from thaw.reporting.tables import say_interval, to_markdown
 
 JUDGED = ("train", "validation")  # the parts that training itself looks at
 
@@ -107,8 +107,17 @@ def list_pairs(results):
 
 
 def compare_pairs(evidence, pairs):
-    """Return the Pairs of the names in `pairs`, the p values corrected for being so many tests."""
-    compared = [statistics.compare_paired(*(find_right(evidence, name) for name in pair)) for pair in pairs]
+    """Return the Pairs of the names in `pairs` on the part that counts, as `judge_pairs` does."""
+    names = {name for pair in pairs for name in pair}
+    return judge_pairs(pairs, {name: find_right(evidence, name) for name in names})
+
+
+def judge_pairs(pairs, right):
+    """Return the Pairs of the names in `pairs`, the p values corrected for being so many tests.
+
+    `right` is {run: (n,) bool, whether it has each photo right}, of the same photos for both runs of a pair.
+    """
+    compared = [statistics.compare_paired(right[first], right[second]) for first, second in pairs]
     corrected = statistics.correct([paired.p for paired in compared])
     return [Pair(*pair, paired, float(p)) for pair, paired, p in zip(pairs, compared, corrected, strict=True)]
 
@@ -214,7 +223,7 @@ def describe_trainings(evidence):
     for run in results.runs:
         found, scores = evidence.verdicts[run.name], results.scores[run.name]
         gap, low, high = statistics.find_gap(*(count_right(scores[part]) for part in JUDGED))
-        row = [run.name + results.marks[run.name], f"{100 * gap:.1f}", f"{100 * low:.1f} – {100 * high:.1f}"]
+        row = [run.name + results.marks[run.name], f"{100 * gap:.1f}", say_interval(low, high)]
         row.append(f"{100 * found['rise']:.0f}" if math.isfinite(found["rise"]) else "no number")
         row += [f"{100 * found['swing']:.1f}", *("yes" if found[key] else "no" for key in ("overfitting", "unstable"))]
         calibrations = [measure_calibration(evidence, run.name, part) for part in parts]

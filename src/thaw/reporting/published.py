@@ -14,7 +14,7 @@ import pandas as pd
 from thaw import statistics
 from thaw.reporting.comparison import count_right
 from thaw.reporting.results import rank_runs
-from thaw.reporting.tables import percent, to_markdown
+from thaw.reporting.tables import percent, say_interval, to_markdown
 from thaw.scoring import find_interval
 
 FILE = pathlib.Path(__file__).with_name("published.csv")
@@ -190,14 +190,14 @@ def _compare_row(results, row):
     share = float(figure)
     mark = {"validation": " (validation)", "test": ""}
     published = [name_row(row), row["thaws"], _print(figure) + mark[part], photos or "not known"]
-    published.append(_say_interval(*find_interval(share, photos)) if photos else "–")
+    published.append(say_interval(*find_interval(share, photos)) if photos else "–")
     if not runs:
         return [[*published, "–", "–", "–", "not run", row["note"]]]
     lines = []
     for run in runs:
         right, total = count_right(results.scores[run.name][ours])
         interval = find_interval(right / total, total)
-        line = [run.name + results.marks[run.name], percent(right / total) + mark[ours], _say_interval(*interval)]
+        line = [run.name + results.marks[run.name], percent(right / total) + mark[ours], say_interval(*interval)]
         if photos:
             _, low, high = statistics.find_gap((right, total), (round(share * photos), photos))
             verdict = judge_gap(low, high)
@@ -224,10 +224,6 @@ def _print(figure):
     """Return a printed share as percent with no digit more than it has."""
     digits = max(0, len(figure.partition(".")[2]) - 2)
     return f"{100 * float(figure):.{digits}f}"
-
-
-def _say_interval(low, high):
-    return f"{100 * low:.1f} – {100 * high:.1f}"
 
 
 def _count_figures(number):

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from thaw import statistics
-from thaw.reporting.comparison import Pair, say_pair
+from thaw.reporting.comparison import say_pair, judge_pairs
 from thaw.reporting.results import read_metrics, read_plot
-from thaw.reporting.tables import NOT_RUN, percent, to_markdown
+from thaw.reporting.tables import NOT_RUN, percent, say_interval, to_markdown
 from thaw.scoring import find_interval
 
 
@@ -99,7 +98,7 @@ def _describe_folds(repeats, results):
         accuracy, photos = document["accuracy"], document["photos"]
         low, high = find_interval(accuracy["pooled"], photos)
         row = [shown, len(accuracy["values"]), f"{photos:,}", percent(accuracy["pooled"])]
-        row += [f"{100 * low:.1f} – {100 * high:.1f}", percent(accuracy["sd"]), f"{document['f1']['pooled']:.4f}"]
+        row += [say_interval(low, high), percent(accuracy["sd"]), f"{document['f1']['pooled']:.4f}"]
         own = results.scores.get(name)
         rows.append([*row, percent(own[results.part]["accuracy"]) if own else NOT_RUN])
     header = ["Run", "Folds", "Photos", "Accuracy %", "95 % interval", "SD over folds, points", "Macro F1"]
@@ -138,9 +137,7 @@ def compare_folds(predictions):
         if predictions[first]["fold"].equals(predictions[second]["fold"])
     ]
     right = {name: table["actual"] == table["predicted"] for name, table in predictions.items()}
-    compared = [statistics.compare_paired(right[first], right[second]) for first, second in pairs]
-    corrected = statistics.correct([paired.p for paired in compared])
-    return [Pair(*pair, paired, float(p)) for pair, paired, p in zip(pairs, compared, corrected, strict=True)]
+    return judge_pairs(pairs, right)
 
 
 def _list(sentences):

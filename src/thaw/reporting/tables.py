@@ -111,8 +111,12 @@ def percent(share):
 
 
 def interval(scores, part):
-    """Return the 95 % interval of a run's accuracy on `part` as percent with one decimal, ``84.3 – 91.0``."""
-    low, high = find_run_interval(scores, part)
+    """Return the 95 % interval of a run's accuracy on `part`, as `say_interval` has it."""
+    return say_interval(*find_run_interval(scores, part))
+
+
+def say_interval(low, high):
+    """Return an interval of shares as percent with one decimal, ``84.3 – 91.0``."""
     return f"{100 * low:.1f} – {100 * high:.1f}"
 
 
