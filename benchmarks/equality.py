@@ -11,8 +11,8 @@ import pathlib
 
 import keras
 import numpy as np
-
 from rows import BATCH, ROWS
+
 from thaw import activations, networks, unfreezing
 from thaw.activations import Images
 from thaw.compute import configure

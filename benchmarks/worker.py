@@ -14,14 +14,12 @@ import sys
 import time
 
 import keras
-import numpy as np
-
 from rows import BATCH, ROWS, choose_slice, find_limit
+
 from thaw import activations, costs, networks, records, unfreezing
 from thaw.activations import Images
 from thaw.compute import configure
 from thaw.params import load
-from thaw.publishing import read_json
 from thaw.resuming import Unfinished
 from thaw.training import Phase, Training, fit, measure_peak_memory
 

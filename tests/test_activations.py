@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small import assert_close, plain_head
 
-from thaw import activations, backbones, networks, records, unfreezing
+from thaw import activations, backbones, records, unfreezing
 from thaw.activations import Images, Pixels, Prefix
 from thaw.params import InputError
 from thaw.training import FinetuneRun, FrozenRun

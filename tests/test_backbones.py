@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from small import SIZE, WIDTH
 from keras.src.applications import mobilenet_v3, resnet
+from small import SIZE, WIDTH
 
 from thaw import backbones
 

@@ -1,7 +1,6 @@
 """The documentation against what is there: links, commands, the reference of params.yaml, the map of the code."""
 
 import importlib.util
-import pathlib
 import re
 import shlex
 import subprocess

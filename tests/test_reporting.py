@@ -613,15 +613,17 @@ def test_a_metrics_file_of_another_run_is_an_error(params, folder):
 
 def test_curves_of_a_fine_tuned_run_go_on_where_the_frozen_run_ended(params, folder):
     write_run(folder, "wide", OUTCOMES["wide"], epochs=2)
-    run = next(run for run in results.list_runs(params) if run.name == "wide-blocks-2")
-    history, thawed_after = results.read_history(run, folder)
+    evidence = comparison.read_evidence(results.read_results(params, folder), folder)
+    run = next(run for run in evidence.results.runs if run.name == "wide-blocks-2")
+    history, thawed_after = figures.join_histories(evidence, run)
     assert list(history["epoch"]) == [1, 2, 3, 4, 5]
     assert thawed_after == 2
 
 
 def test_curves_of_a_frozen_run_thaw_nowhere(params, folder):
-    run = next(run for run in results.list_runs(params) if run.name == "wide")
-    assert results.read_history(run, folder)[1] is None
+    evidence = comparison.read_evidence(results.read_results(params, folder), folder)
+    run = next(run for run in evidence.results.runs if run.name == "wide")
+    assert figures.join_histories(evidence, run)[1] is None
 
 
 def test_a_loss_that_is_not_a_number_is_drawn_around(params, folder):
@@ -636,8 +638,9 @@ def test_a_loss_that_is_not_a_number_is_drawn_around(params, folder):
     assert (folder / "figures/curves-wide-blocks-2.svg").stat().st_size > 10_000
 
 
-def test_a_confusion_matrix_has_a_row_for_each_actual_class(folder):
-    counts, classes = results.read_confusion("wide", "test", folder)
+def test_a_confusion_matrix_has_a_row_for_each_actual_class(params, folder):
+    evidence = comparison.read_evidence(results.read_results(params, folder), folder)
+    counts, classes = figures.count_confusion(evidence, "wide", "test")
     assert classes == ["NA", "rose"]
     assert counts.tolist() == [[43, 7], [8, 42]]  # wrong are photos 85 to 99, the even ones of the first class
 

@@ -35,7 +35,7 @@ def make_run(lost=(), seconds=2.0, trainable=1_000, losses=(1.0, 0.5)):
 
 
 def make_side(runs, params=(), **values):
-    given = {"summary": {}, "pairs": {}, "claims": {}, "others": {}, **values}
+    given = {"summary": {}, "pairs": {}, "claims": {}, "repeats": {}, "others": {}, **values}
     return differences.Side(dict(params), list(runs), runs, **given)
 
 
@@ -122,6 +122,20 @@ def test_trainable_parameters_are_a_cost():
     ]
 
 
+def test_seeds_and_folds_that_changed_came_or_went_are_told_and_others_are_not():
+    seeds = {"accuracy": {"test": {"mean": 0.9, "sd": 0.01, "values": [0.89, 0.91]}}}
+    folds = {"accuracy": {"pooled": 0.8, "sd": 0.02, "values": [0.78, 0.8, 0.82]}}
+    moved = {"accuracy": {**folds["accuracy"], "pooled": 0.81}}
+    runs = {"a": make_run()}
+    before = make_side(runs, repeats={("replicates", "a"): seeds, ("folds", "a"): folds, ("folds", "gone"): folds})
+    after = make_side(runs, repeats={("replicates", "a"): seeds, ("folds", "a"): moved, ("replicates", "b"): seeds})
+    assert find_rows(summary.write_review(before, after), "Seeds and folds") == [
+        ["`a`", "80.00 ± 2.00, 3 folds", "81.00 ± 2.00, 3 folds"],
+        ["`gone`", "80.00 ± 2.00, 3 folds", "–"],
+        ["`b`", "–", "90.00 ± 1.00, 2 seeds"],
+    ]
+
+
 def test_a_changed_param_is_told_by_its_key_and_an_added_entry_as_one():
     before = {"finetune": {"a": {"optimizer": {"rate": 0.1}, "epochs": 1}}, "split": {"seed": 1}}
     after = {"finetune": {"a": {"optimizer": {"rate": 0.2}, "epochs": 1}, "b": {"epochs": 2}}, "split": {"seed": 1}}
@@ -133,13 +147,13 @@ def test_a_changed_param_is_told_by_its_key_and_an_added_entry_as_one():
 
 def test_metrics_of_no_run_are_read_wherever_they_are_and_times_are_not(tmp_path):
     (tmp_path / "params.yaml").write_text("frozen: {}\n")
-    for place in ("split", "evaluate/folds/tiny", "evaluate/tiny", "train/tiny", "timing/preprocess"):
+    for place in ("split", "weights/tiny", "evaluate/folds/tiny", "evaluate/tiny", "train/tiny", "timing/preprocess"):
         path = tmp_path / f"metrics/{place}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"photos": {"test": 3}})
     assert differences.read_side(tmp_path).others == {
-        "metrics/evaluate/folds/tiny.json.photos.test": 3,
         "metrics/split.json.photos.test": 3,
+        "metrics/weights/tiny.json.photos.test": 3,
     }
 
 

@@ -5,12 +5,13 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 import pandas as pd
+import sklearn.metrics
 from matplotlib.figure import Figure
 
 from thaw import plotting
 from thaw.reporting import published
 from thaw.reporting.comparison import count_right, measure_calibration
-from thaw.reporting.results import find_run_interval, rank_runs, read_classes, read_confusion, read_history
+from thaw.reporting.results import find_run_interval, rank_runs, read_classes
 from thaw.reporting.tables import interval, name_network, percent, read_timing
 from thaw.scoring import find_interval
 
@@ -27,7 +28,9 @@ class Drawing(NamedTuple):
 
 
 def list_drawings(evidence, folder="."):
-    """Return the Drawings of the report on `evidence` (comparison.Evidence), in order; reads tables below `folder`."""
+    """Return the Drawings of the report on `evidence` (comparison.Evidence), in order; reads the scores by class below
+    `folder`.
+    """
     results, part, runs = evidence.results, evidence.results.part, tabulate_runs(evidence)
     best, notes = evidence.best, results.notes
     score = f"{percent(results.scores[best][part]['accuracy'])} % ({interval(results.scores[best], part)} %)"
@@ -65,7 +68,7 @@ def list_drawings(evidence, folder="."):
         *(_list_published(results) if published.is_tf_flowers(results) else []),
     ]
     for run in results.runs:
-        drawings += _list_run(evidence, run, folder)
+        drawings += _list_run(evidence, run)
     return drawings
 
 
@@ -154,6 +157,27 @@ def _list_backbones(evidence, runs):
     count = f"{len(networks)} backbone{'s' if len(networks) != 1 else ''}"
     words = f"the blocks of {count}, and below each the runs: what is frozen before the cut, and what lies behind it"
     return [Drawing("cuts", words, table, functools.partial(plotting.draw_cuts, networks, shown, results.notes))]
+
+
+def join_histories(evidence, run):
+    """Return (history, thawed_after): the learning curves of a Run from its first epoch with a head on.
+
+    A fine-tuned run goes on where its frozen run ended, the epochs numbered on; `thawed_after` is the last epoch before
+    part of the backbone was opened, None where none was, or where the frozen run has not been run.
+    """
+    names = [name for name in (run.start, run.name) if name in evidence.histories]
+    tables = [evidence.histories[name] for name in names]
+    history = pd.concat(tables, ignore_index=True)
+    history["epoch"] = range(1, len(history) + 1)
+    return history, len(tables[0]) if len(tables) > 1 else None
+
+
+def count_confusion(evidence, name, part):
+    """Return (counts (classes, classes) int, classes) of run `name` on `part`: actual by row, predicted by column."""
+    table = evidence.predictions[name]
+    table = table[table["part"] == part]
+    classes = sorted({*table["actual"], *table["predicted"]})
+    return sklearn.metrics.confusion_matrix(table["actual"], table["predicted"], labels=classes), classes
 
 
 def find_frozen_share(evidence, name):
@@ -247,12 +271,12 @@ def tabulate_published(results):
     return pd.DataFrame(rows)
 
 
-def _list_run(evidence, run, folder):
+def _list_run(evidence, run):
     """Return the Drawings of a Run alone: its learning curves and its confusion matrix."""
     results, part, mark = evidence.results, evidence.results.part, evidence.results.marks[run.name]
     notes, scores = find_notes(results, run), evidence.results.scores[run.name]
-    history, thawed_after = read_history(run, folder)
-    counts, classes = read_confusion(run.name, part, folder)
+    history, thawed_after = join_histories(evidence, run)
+    counts, classes = count_confusion(evidence, run.name, part)
     photos = scores[part]["photos"]
     errors = photos - count_right(scores[part])[0]
     cells = pd.DataFrame(counts, index=classes, columns=classes).rename_axis("actual").rename_axis("predicted", axis=1)

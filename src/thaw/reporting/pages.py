@@ -29,6 +29,7 @@ from thaw.reporting.tables import (
     name_network,
     percent,
     read_timing,
+    say_count,
     tabulate_in_markdown,
     to_markdown,
 )
@@ -129,8 +130,8 @@ def summarize(evidence):
     equals = [name for name in runs if results.scores[name]["validation"]["accuracy"] == accuracy and name != best]
     answer = (
         f"The run to pick is **{best}**{mark}: {_say_thaw(results, runs[best])}. It is the best of "
-        f"{_count(len(runs), 'run')} on validation, with {percent(accuracy)} %{mark} of "
-        f"{_count(scores['validation']['photos'], 'photo')}"
+        f"{say_count(len(runs), 'run')} on validation, with {percent(accuracy)} %{mark} of "
+        f"{say_count(scores['validation']['photos'], 'photo')}"
     )
     answer += f"; {' and '.join(equals)} reached the same with no fewer trainable parameters." if equals else "."
     if part == "test":
@@ -151,9 +152,9 @@ def summarize(evidence):
     if rival:
         facts.append(f"**What opening it brings.** {_compare(evidence, runs[rival])}")
     facts.append(
-        f"**What it rests on.** {_count(results.download['photos'], 'photo')} of "
-        f"{_count(len(results.download['classes']), 'class', 'classes')} ({results.dataset}), "
-        f"{_count(len(runs), 'run')} of the {len(results.listed)} that the table lists."
+        f"**What it rests on.** {say_count(results.download['photos'], 'photo')} of "
+        f"{say_count(len(results.download['classes']), 'class', 'classes')} ({results.dataset}), "
+        f"{say_count(len(runs), 'run')} of the {len(results.listed)} that the table lists."
     )
     return [answer, "\n".join(f"- {fact}" for fact in facts)]
 
@@ -180,14 +181,14 @@ def describe_data(results, size):
     duplicates = download["duplicates"]
     facts = [
         f"The networks see them at {size} × {size} pixels: {preprocess['bytes'] / 1e6:,.0f} MB of records.",
-        f"{_count(duplicates['within_a_class'], 'copy', 'copies')} of a photo under the same class "
+        f"{say_count(duplicates['within_a_class'], 'copy', 'copies')} of a photo under the same class "
         f"{'was' if duplicates['within_a_class'] == 1 else 'were'} left out.",
-        f"{_count(duplicates['across_classes'], 'photo')} came under two classes or more: "
-        f"{_count(split['left_out_two_labels'], 'file')} left out.",
-        f"{_count(split['near_duplicate_groups'], 'group')} of near duplicates, "
-        f"{_count(split['photos_in_them'], 'photo')} in all, each kept in one part.",
-        f"{_count(len(download['rejected']), 'file')} rejected as no photo (listed in `metrics/download.json`).",
-        f"{_count(len(preprocess['set_aside']), 'photo')} unreadable and set aside, "
+        f"{say_count(duplicates['across_classes'], 'photo')} came under two classes or more: "
+        f"{say_count(split['left_out_two_labels'], 'file')} left out.",
+        f"{say_count(split['near_duplicate_groups'], 'group')} of near duplicates, "
+        f"{say_count(split['photos_in_them'], 'photo')} in all, each kept in one part.",
+        f"{say_count(len(download['rejected']), 'file')} rejected as no photo (listed in `metrics/download.json`).",
+        f"{say_count(len(preprocess['set_aside']), 'photo')} unreadable and set aside, "
         f"{len(preprocess['converted']):,} converted to RGB (listed in `metrics/preprocess.json`).",
         f"Digest of the photos and their classes: `{download['digest']}`.",
     ]
@@ -309,7 +310,7 @@ def describe_machine():
     """Return lines about this machine: processor, cores, memory, Python, and what computes."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
-        f"Processor: {_find_processor()}, {os.cpu_count()} cores",
+        f"Processor: {_find_processor()}, {os.cpusay_count()} cores",
         f"Memory: {memory:.1f} GiB",
         f"System: {platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}, TensorFlow {importlib.metadata.version('tensorflow')}, "
@@ -354,7 +355,7 @@ def _say_equals(evidence):
     if 1 < others and len(equals) <= MOST_NAMED:
         text += f" ({', '.join(name + results.marks[name] for name in equals)})"
     better = sum(pair.winner == evidence.best for pair in evidence.against.values())
-    return text + (f"; it is better than {_count(better, 'run')}." if better else ", and is better than none.")
+    return text + (f"; it is better than {say_count(better, 'run')}." if better else ", and is better than none.")
 
 
 def _say_cheapest(evidence, run):
@@ -377,15 +378,11 @@ def _say_thaw(results, run):
     return f"head only, on a frozen {network}" if run.kind == "frozen" else f"{run.thaws} of {network} open"
 
 
-def _count(number, one, many=None):
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def _list_waiting(results):
     """Return the sentence about the runs that are missing as the section of a page, or nothing."""
     if not results.waiting:
         return []
-    runs, names = _count(len(results.waiting), "run"), ", ".join(run.name for run in results.waiting)
+    runs, names = say_count(len(results.waiting), "run"), ", ".join(run.name for run in results.waiting)
     return [f"{runs} of the table not run yet: {names}. `./run dvc repro` runs them."]
 
 

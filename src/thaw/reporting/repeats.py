@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from thaw.reporting.comparison import say_pair, judge_pairs
+from thaw.reporting.comparison import judge_pairs, say_pair
 from thaw.reporting.results import read_metrics, read_plot
 from thaw.reporting.tables import NOT_RUN, percent, say_interval, to_markdown
 from thaw.scoring import find_interval

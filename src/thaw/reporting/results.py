@@ -6,7 +6,6 @@ import urllib.parse
 from typing import NamedTuple
 
 import pandas as pd
-import sklearn.metrics
 
 from thaw.names import BASELINE, PRETRAINED
 from thaw.params import InputError
@@ -176,28 +175,6 @@ def rank_runs(results):
 def find_run_interval(scores, part):
     """Return (low, high), in [0, 1], of the 95 % interval (Wilson) of the accuracy on `part` in a run's `scores`."""
     return find_interval(scores[part]["accuracy"], scores[part]["photos"])
-
-
-def read_history(run, folder="."):
-    """Return (history, thawed_after): the learning curves of a Run from its first epoch with a head on.
-
-    A fine-tuned run goes on where its frozen run ended, the epochs numbered on; `thawed_after` is the last epoch before
-    part of the backbone was opened, None where none was.
-    """
-    names = [run.start, run.name] if run.start else [run.name]
-    tables = [read_plot(pathlib.Path(folder) / f"plots/history/{name}.csv", na_values=[""]) for name in names]
-    history = pd.concat(tables, ignore_index=True)
-    history["epoch"] = range(1, len(history) + 1)
-    return history, len(tables[0]) if run.start else None
-
-
-def read_confusion(name, part, folder="."):
-    """Return (counts (classes, classes) int, classes) of `part`: actual by row, predicted by column, both by name."""
-    text = {"actual": str, "predicted": str}
-    table = read_plot(pathlib.Path(folder) / f"plots/predictions/{name}.csv", dtype=text)
-    table = table[table["part"] == part]
-    classes = sorted({*table["actual"], *table["predicted"]})
-    return sklearn.metrics.confusion_matrix(table["actual"], table["predicted"], labels=classes), classes
 
 
 def read_classes(name, part, folder="."):

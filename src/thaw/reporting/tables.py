@@ -120,6 +120,11 @@ def say_interval(low, high):
     return f"{100 * low:.1f} – {100 * high:.1f}"
 
 
+def say_count(number, one, many=None):
+    """Return a number with the word for what is counted, ``1 run`` or ``1,200 runs``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def read_timing(folder, stage, name):
     """Return what run `name` took in `stage` (train or evaluate)."""
     return read_metrics(pathlib.Path(folder) / f"metrics/timing/{stage}/{name}.json", name)

@@ -12,7 +12,7 @@ from thaw.reporting.comparison import count_right, read_predictions
 from thaw.reporting.results import read_metrics, read_plot
 
 NOTICED = 0.2  # share by which seconds must differ: measured times vary
-TOLD = ("metrics/evaluate/*.json", "metrics/train/*.json", "metrics/summary.json")  # elsewhere in the review
+TOLD = ("metrics/evaluate/**/*.json", "metrics/train/*.json", "metrics/summary.json")  # elsewhere in the review
 KEY = ["part", "actual"]  # columns that are the same where two runs saw the same photos
 
 
@@ -35,6 +35,7 @@ class Side(NamedTuple):
     summary: dict  # of metrics/summary.json
     pairs: dict[frozenset, str]  # of two runs -> which one is better, or ""
     claims: dict[tuple, str]  # (claim, report) -> verdict
+    repeats: dict[tuple, dict]  # (replicates or folds, run) -> the document of thaw.repeating on it
     others: dict  # all other metrics but times, flattened
 
 
@@ -71,7 +72,14 @@ def read_side(folder):
     runs = {name: _read_run(folder, name) for name in listed if (folder / f"metrics/evaluate/{name}.json").exists()}
     summary = _read(read_metrics, folder / "metrics/summary.json", "summary") or {}
     return Side(
-        params, listed, runs, summary, _read_pairs(folder), _read_claims(folder), flatten(_read_others(folder))
+        params,
+        listed,
+        runs,
+        summary,
+        _read_pairs(folder),
+        _read_claims(folder),
+        _read_repeats(folder, params),
+        flatten(_read_others(folder)),
     )
 
 
@@ -186,6 +194,15 @@ def _read_pairs(folder):
 def _read_claims(folder):
     table = _read(read_plot, folder / "plots/claims.csv")
     return {} if table is None else {(row.claim, row.report): row.verdict for row in table.itertuples()}
+
+
+def _read_repeats(folder, params):
+    paths = {
+        (section, name): folder / f"metrics/evaluate/{section}/{name}.json"
+        for section in ("replicates", "folds")
+        for name in params.get(section) or {}
+    }
+    return {key: read_metrics(path, *key) for key, path in paths.items() if path.exists()}
 
 
 def _read_others(folder):

@@ -5,7 +5,7 @@ import math
 from collections import defaultdict
 
 from thaw.reporting.comparison import say_p
-from thaw.reporting.tables import interval, percent, to_markdown
+from thaw.reporting.tables import interval, percent, say_count, to_markdown
 from thaw.reviewing.differences import (
     NOTICED,
     choose_part,
@@ -53,6 +53,7 @@ def write_review(before, after):
         f"{part.capitalize()} accuracy": describe_accuracies(before, after, changes, part),
         "Verdicts": "\n".join(f"- {verdict}" for verdict in verdicts[:MOST]) + _say_rest(verdicts, "verdict"),
         "Runs": describe_runs(before, after, part),
+        "Seeds and folds": describe_repeats(before, after, part),
         "Cost": describe_costs(before, after),
         "Params": describe_params(before, after),
         "Other metrics": describe_others(before, after),
@@ -61,7 +62,7 @@ def write_review(before, after):
     if not sections:
         return "Nothing changed: the same params, runs, scores and costs."
     real = sum(change.real for change in changes)
-    opening = f"{_count(real, 'accuracy', 'accuracies')} on {part} changed by more than chance"
+    opening = f"{say_count(real, 'accuracy', 'accuracies')} on {part} changed by more than chance"
     if len(changes) > real:
         opening += f", {len(changes) - real} within it"
     return "\n\n".join([f"{opening}.", *(f"## {title}\n\n{text}" for title, text in sections.items())])
@@ -139,6 +140,18 @@ def describe_runs(before, after, part):
     if fresh:
         lines.append(f"- Listed and not run yet: {_list(fresh)}")
     return "\n".join(lines)
+
+
+def describe_repeats(before, after, part):
+    """Return the table of the runs whose accuracies over seeds or folds changed, came or went."""
+    rows = []
+    for (section, name), sides in compare(before.repeats, after.repeats).items():
+        told = ("–" if document is None else _say_spread(section, document, part) for document in sides)
+        rows.append([code(name), *told])
+    if not rows:
+        return ""
+    text = f"Accuracy in percent, of seeds on {part}, of folds over all photos; ± is the standard deviation over them."
+    return "\n\n".join([to_markdown(["Run", "Base", "Head"], rows[:MOST], left=3), text + _say_rest(rows, "row")])
 
 
 def describe_costs(before, after):
@@ -241,6 +254,16 @@ def _say_change(change):
     return [before, after, f"{change.points:+.1f}", *sure]
 
 
+def _say_spread(section, document, part):
+    """Return the accuracy of a run over its seeds or folds, ``90.50 ± 0.42, 5 seeds``."""
+    accuracy = document["accuracy"]
+    if section == "folds":
+        middle, scores, word = accuracy["pooled"], accuracy, "fold"
+    else:
+        middle, scores, word = accuracy[part]["mean"], accuracy[part], "seed"
+    return f"{percent(middle)} ± {percent(scores['sd'])}, {say_count(len(scores['values']), word)}"
+
+
 def _say_better(name):
     return f"{code(name)} is better" if name else "cannot be told apart"
 
@@ -267,11 +290,7 @@ def _list(names):
 
 def _say_rest(rows, word):
     """Return the sentence on what a table left out, "" where that is nothing."""
-    return f"\n\nAnd {_count(len(rows) - MOST, word)} more." if len(rows) > MOST else ""
-
-
-def _count(number, one, many=None):
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"\n\nAnd {say_count(len(rows) - MOST, word)} more." if len(rows) > MOST else ""
 
 
 def _fence(text):
