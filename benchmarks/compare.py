@@ -81,14 +81,22 @@ def main():
         raise InputError(f"{missing[0]}: not there; ./run dvc repro preprocess weights makes what the benchmark needs")
     file = HERE / "results.json"
     results = {result["row"]: result for result in (read_json(file) if file.exists() else [])}
-    for group in chosen:
-        for result in groups[group]():
-            print(json.dumps(result), file=sys.stderr, flush=True)
-            results[result["row"]] = result
-            write_json(file, list(results.values()))
-    print(render(list(results.values())))
-    write_text(HERE / "results.md", write_page(list(results.values())))
-    figure = draw([result for result in results.values() if result["ratio"]])
+    try:
+        for group in chosen:
+            for result in groups[group]():
+                print(json.dumps(result), file=sys.stderr, flush=True)
+                results[result["row"]] = result
+                write_json(file, list(results.values()))
+    finally:
+        if results:
+            show(list(results.values()))
+
+
+def show(results):
+    """Print the results and write them as a page with its figure."""
+    print(render(results))
+    write_text(HERE / "results.md", write_page(results))
+    figure = draw([result for result in results if result["ratio"]])
     with publish(HERE / "results.svg") as path, use_style():
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None})
 

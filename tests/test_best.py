@@ -64,7 +64,18 @@ def test_an_experiment_that_dvc_saved_can_be_best_and_is_named_with_the_command_
     assert text.startswith("Best on validation, of 5 runs: tiny-all (higher) (")
     assert text.rstrip().endswith("./run dvc exp apply higher")
     dvc(table, "exp", "apply", "higher")
-    assert ask(capsys).startswith("Best on validation, of 4 runs: tiny-all (")
+    assert ask(capsys).startswith("Best on validation, of 5 runs: tiny-all (")
+
+
+def test_what_the_last_commit_has_counts_while_the_files_are_those_of_an_experiment(table, capsys):
+    before = ask(capsys)
+    assert before.startswith("Best on validation, of 4 runs: ")
+    make_best(table, "tiny-all")
+    git(table, "commit", "--quiet", "--all", "--message", "Know it all")
+    git(table, "checkout", "--quiet", "HEAD~1", "--", ".")
+    text = ask(capsys)
+    assert text.startswith("Best on validation, of 5 runs: tiny-all (HEAD) (")
+    assert text.rstrip().endswith("git restore .\n    ./run dvc checkout")
 
 
 def test_a_run_that_two_experiments_share_is_listed_once(table, capsys):

@@ -171,11 +171,13 @@ def test_the_reference_has_a_heading_for_every_section():
     assert [title for title in titles if title in schema.Params._fields] == list(schema.Params._fields)
 
 
-def test_the_map_of_the_code_names_every_module():
+def test_the_map_of_the_code_names_every_module_and_no_other():
     text = (ROOT / "CONTRIBUTING.md").read_text().split("```")[1]
     for file in (ROOT / "src" / "thaw").iterdir():
         name = f"{file.name}/" if file.is_dir() else file.name
         assert name in ("__init__.py", "__pycache__/") or name in text
+    named = re.findall(r"\b(\w+\.py)\b", text)
+    assert not [name for name in named if not list((ROOT / "src" / "thaw").rglob(name))]
 
 
 def test_the_backbone_that_the_documentation_adds_is_one(monkeypatch):

@@ -19,6 +19,7 @@ from thaw import demo, networks, presets, unfreezing
 from thaw.params import InputError, read_yaml, write_yaml
 from thaw.preset import KEPT, find_cache, find_environment, keep_results, run_preset
 from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_table
+from thaw.publishing import write_json
 from thaw.reporting.published import read_published
 from thaw.reporting.results import list_runs
 from thaw.schema import check
@@ -272,12 +273,19 @@ def make_results(workspace, paths, text):
         file.write_text(text)
 
 
+def finish(workspace, runs):
+    """Write what tells how many runs of a table of three have been run."""
+    (workspace / "params.yaml").write_text("frozen: {a: 1}\nfinetune: {b: 2}\n")
+    write_json(workspace / "metrics/summary.json", {"summary": {"runs": runs}})
+
+
 def test_what_is_kept_of_a_preset_is_what_its_workspace_has_now(root):
     name = list_presets(root)[0]
     for text in ("first", "second"):
         make_results(root / ".thaw" / "presets" / name, KEPT, text)
+        finish(root / ".thaw" / "presets" / name, runs=3)
         keep_results(name, root)
-        kept = [file for file in (root / "presets" / name).rglob("*") if file.is_file()]
+        kept = [file for file in (root / "presets" / name).rglob("*") if file.is_file() and file.name != "summary.json"]
         assert len(kept) == len(KEPT)
         assert {file.read_text() for file in kept} == {text}
     assert name in list_presets(root)
@@ -287,6 +295,15 @@ def test_of_an_unfinished_preset_nothing_is_kept_and_what_is_missing_is_named(ro
     name = list_presets(root)[0]
     make_results(root / ".thaw" / "presets" / name, KEPT[:-1], "half")
     with pytest.raises(InputError, match=f"{name} has no {KEPT[-1]} to keep"):
+        keep_results(name, root)
+    assert not (root / "presets" / name).exists()
+
+
+def test_a_table_with_runs_that_are_missing_is_not_kept(root):
+    name = list_presets(root)[0]
+    make_results(root / ".thaw" / "presets" / name, KEPT, "half")
+    finish(root / ".thaw" / "presets" / name, runs=2)
+    with pytest.raises(InputError, match=f"{name} has 2 of its 3 runs to keep"):
         keep_results(name, root)
     assert not (root / "presets" / name).exists()
 

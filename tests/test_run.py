@@ -105,10 +105,16 @@ def test_dvc_and_python_work_from_any_folder_of_the_project(folder):
 
 
 @made_by_run
-@pytest.mark.parametrize("arguments, fault", [([], "which one?"), (["other"], "no preset 'other'")])
-def test_a_preset_that_is_not_named_or_not_there_is_told_in_one_line_with_those_there_are(arguments, fault, tmp_path):
-    done = subprocess.run([ROOT / "run", "preset", *arguments], cwd=tmp_path, capture_output=True, text=True)
+def test_without_a_name_the_presets_are_listed():
+    done = subprocess.run([ROOT / "run", "preset"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.split() == sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+
+
+@made_by_run
+def test_a_preset_that_is_not_there_is_told_in_one_line_with_those_there_are(tmp_path):
+    done = subprocess.run([ROOT / "run", "preset", "other"], cwd=tmp_path, capture_output=True, text=True)
     lines = done.stderr.strip().split("\n")
     assert done.returncode == 1 and not done.stdout and len(lines) == 1
-    assert fault in lines[0]
+    assert "no preset 'other'" in lines[0]
     assert all(path.stem in lines[0] for path in (ROOT / "presets").glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""./run thaw best: the best run of the table and of the experiments on it, how sure that is, and how to get it."""
+"""./run thaw best: the best run of the table, the last commit and the experiments on it, and how to get it."""
 
 import pathlib
 
@@ -14,11 +14,11 @@ from thaw.reporting.comparison import (
 )
 from thaw.reporting.results import read_results
 from thaw.reporting.tables import NO_TEST, align, interval, percent
-from thaw.reviewing.revisions import lay_out, list_experiments
+from thaw.reviewing.revisions import HEAD, lay_out, list_alternatives
 
 
 def print_best():
-    """Print the best run on validation, of the working directory's table and the experiments on the last commit."""
+    """Print the best run on validation, of the working directory's table, the last commit and the experiments on it."""
     table = read_evidence(read_results(load()))
     experiments, notes = read_experiments(table)
     evidence, homes = merge(table, experiments)
@@ -26,23 +26,23 @@ def print_best():
 
 
 def read_experiments(table):
-    """Return ({experiment: Evidence}, notes) of the experiments on the last commit.
+    """Return ({experiment: Evidence}, notes) of the last commit, HEAD, and the experiments on it.
 
     The notes say which are left out: those that cannot be read, and those whose photos are not those of `table`
     (Evidence), because accuracies on other photos rank nothing.
     """
     found, notes = {}, []
-    for name, commit in list_experiments().items():
+    for name, commit in list_alternatives().items():
         with lay_out(commit) as folder:
             try:
                 evidence = read_evidence(read_results(load(folder / FILE), folder), folder)
             except InputError as error:
-                notes.append(f"Left out: experiment {name}: {str(error).replace(f'{folder}/', '')}")
+                notes.append(f"Left out: {_name(name)}: {str(error).replace(f'{folder}/', '')}")
                 continue
         if _list_photos(evidence).equals(_list_photos(table)):
             found[name] = evidence
         else:
-            notes.append(f"Left out: experiment {name}, which was scored on other photos.")
+            notes.append(f"Left out: {_name(name)}, which was scored on other photos.")
     return found, notes
 
 
@@ -115,6 +115,11 @@ def describe_best(evidence):
 
 def say_how_to_get(best, homes):
     """Return the command that puts run `best` in the work tree or, where it is there, how to load it."""
+    if best in homes and homes[best][1] == HEAD:
+        return (
+            "It is the last commit's. To go back to that, params, metrics and weights; what is not committed is lost:"
+            "\n\n    git restore .\n    ./run dvc checkout"
+        )
     if best in homes:
         return f"To have it in the work tree, params, metrics and weights:\n\n    ./run dvc exp apply {homes[best][1]}"
     files = [f"models/{best}{ending}" for ending in (".weights.h5", ".json")]
@@ -127,6 +132,10 @@ def say_how_to_get(best, homes):
         "It is the work tree's own. Its weights come out of the cache, or from a remote:\n\n"
         f"    ./run dvc checkout {' '.join(files)}\n    ./run dvc pull {' '.join(files)}"
     )
+
+
+def _name(experiment):
+    return "the last commit" if experiment == HEAD else f"experiment {experiment}"
 
 
 def _list_photos(evidence):

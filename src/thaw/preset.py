@@ -1,6 +1,6 @@
 """./run preset NAME: the table of a preset, in a workspace of its own that shares what the project has computed.
 
-`./run preset NAME keep` copies its results to presets/NAME.
+`./run preset NAME keep` copies its results to presets/NAME; `./run preset` lists the names.
 """
 
 import os
@@ -8,11 +8,12 @@ import pathlib
 import shutil
 import sys
 
-from thaw.params import InputError, run
+from thaw.params import FILE, InputError, read_yaml, run
 from thaw.presets import ROOT, find_preset, list_presets, make_workspace, read_preset, run_dvc, run_table
-from thaw.publishing import publish
+from thaw.publishing import publish, read_json
 
 KEPT = ("dvc.lock", "metrics", "plots")  # of a table's results
+SUMMARY = "metrics/summary.json"  # which the last stage writes
 
 
 def run_preset(name, arguments=("repro",), root=ROOT):
@@ -34,9 +35,13 @@ def keep_results(name, root=ROOT):
     """
     find_preset(name, root)
     workspace = root / ".thaw" / "presets" / name
-    missing = [path for path in KEPT if not (workspace / path).exists()]
+    missing = [path for path in (*KEPT, SUMMARY) if not (workspace / path).exists()]
     if missing:
         raise InputError(f"presets: {name} has no {missing[0]} to keep: ./run preset {name} makes its table first")
+    document = read_yaml(workspace / FILE)
+    listed, run = 1 + len(document["frozen"]) + len(document["finetune"]), read_json(workspace / SUMMARY)["summary"]["runs"]
+    if run < listed:
+        raise InputError(f"presets: {name} has {run} of its {listed} runs to keep: ./run preset {name} runs the others")
     with publish(root / "presets" / name) as folder:
         for path in KEPT:
             target = folder / path
@@ -66,9 +71,10 @@ def find_environment(root):
 
 
 def main():
-    name, *arguments = sys.argv[1:] or [None]
-    if name is None:
-        raise InputError(f"presets: which one? there are {', '.join(list_presets())}")
+    if len(sys.argv) == 1:
+        print("\n".join(list_presets()))
+        return
+    name, *arguments = sys.argv[1:]
     if arguments == ["keep"]:
         keep_results(name)
     else:

@@ -201,7 +201,7 @@ def _list_classes(evidence, folder):
             looks = {"mark": results.marks[run.name], "kind": run.kind, "family": name_family(results, run)}
             tables.append(scores.assign(panel=names.get(backbone, ""), run=run.name, **looks))
     table = pd.concat(tables, ignore_index=True)
-    words = f"F1 of each class on {part}, from the baseline over the frozen to the fine-tuned run of each backbone"
+    words = f"F1 of each class on {part}, for each backbone the baseline, its best frozen and its best fine-tuned run"
     shown = list(dict.fromkeys(table["run"] + table["mark"]))
     return Drawing(
         "classes",

@@ -147,10 +147,11 @@ def summarize(evidence):
     facts = [f"**How sure that is.** {_say_equals(evidence)}"]
     cheapest = find_cheapest(evidence)
     if cheapest != best:
-        facts.append(f"**What costs less.** {_say_cheapest(evidence, runs[cheapest])}")
+        facts.append(f"**What trains less.** {_say_cheapest(evidence, runs[cheapest])}")
     rival = find_rival(results)
     if rival:
-        facts.append(f"**What opening it brings.** {_compare(evidence, runs[rival])}")
+        label = "What opening it brings" if rival == runs[best].start else "The runner-up"
+        facts.append(f"**{label}.** {_compare(evidence, runs[rival])}")
     facts.append(
         f"**What it rests on.** {say_count(results.download['photos'], 'photo')} of "
         f"{say_count(len(results.download['classes']), 'class', 'classes')} ({results.dataset}), "
@@ -310,7 +311,7 @@ def describe_machine():
     """Return lines about this machine: processor, cores, memory, Python, and what computes."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
-        f"Processor: {_find_processor()}, {os.cpusay_count()} cores",
+        f"Processor: {_find_processor()}, {os.cpu_count()} cores",
         f"Memory: {memory:.1f} GiB",
         f"System: {platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}, TensorFlow {importlib.metadata.version('tensorflow')}, "
@@ -343,19 +344,34 @@ def _compare(evidence, rival):
 
 
 def _say_equals(evidence):
-    """Return the sentence about the runs that the best one cannot be told apart from."""
-    results, equals = evidence.results, find_equals(evidence)
-    others = len(results.runs) - 1
-    if not others:
+    """Return the sentences about which other runs the best one is better than, and which it cannot be told apart from."""
+    results, equals, against = evidence.results, find_equals(evidence), evidence.against
+    if not against:
         return "There is no other run to compare it with."
-    if not equals:
-        return "Photo by photo, no other run is as good as far as these photos tell."
-    which = "the only other run" if others == 1 else f"{len(equals)} of the other {others} runs"
-    text = f"Photo by photo, it cannot be told apart from {which}"
-    if 1 < others and len(equals) <= MOST_NAMED:
-        text += f" ({', '.join(name + results.marks[name] for name in equals)})"
-    better = sum(pair.winner == evidence.best for pair in evidence.against.values())
-    return text + (f"; it is better than {say_count(better, 'run')}." if better else ", and is better than none.")
+    ahead = sum(pair.winner == evidence.best for pair in against.values())
+    behind = [name for name, pair in against.items() if pair.winner == name]
+    if ahead == len(against):
+        return "Photo by photo, it is better than every other run."
+    sentences = []
+    if equals:
+        which = "the only other run" if len(against) == 1 else f"{len(equals)} of the other {len(against)} runs"
+        names = f" ({_list_names(results, equals)})" if 1 < len(against) and len(equals) <= MOST_NAMED else ""
+        sentences.append(
+            f"Photo by photo, it cannot be told apart from {which}{names}, which does not mean equal: "
+            f"{evidence.pairs[0].paired.photos:,} photos do not show which is better."
+        )
+    if ahead:
+        sentences.append(f"It is better than {say_count(ahead, 'run')}.")
+    if behind:
+        verb = "is" if len(behind) == 1 else "are"
+        sentences.append(
+            f"{_list_names(results, behind)} {verb} better than it on {results.part}, which decides nothing."
+        )
+    return " ".join(sentences)
+
+
+def _list_names(results, names):
+    return ", ".join(name + results.marks[name] for name in names)
 
 
 def _say_cheapest(evidence, run):

@@ -132,7 +132,9 @@ def describe_published(results):
         "A row per published row. What was open is what the parameters and labels of the report leave possible. Where "
         "the printed digits give away the number of photos, both accuracies have an interval (Wilson's, 95 %), and "
         "“agree at this size” means that the interval of their difference (Newcombe's, 95 %) holds zero; they "
-        "are of different draws of the test photos. Accuracies in percent, of test unless the row says validation."
+        "are of different draws of the test photos. Our run is one that opens the same; its rate, epochs, BatchNorm mode "
+        "and weights are this table's, and a difference may come from any of them. Accuracies in percent, of test "
+        "unless the row says validation."
     ]
     for report, rows in read_published().groupby("report", sort=False):
         lines = [line for row in rows.to_dict("records") for line in _compare_row(results, row)]
@@ -171,7 +173,10 @@ def _describe_group(label, report, part, figures):
         next_one = fitting[1] if len(fitting) > 1 else PHOTOS
         return [f"{label}: {size} photos fit, and no other number below {next_one:,}."]
     if not fitting:
-        return [f"{label}: no number of photos up to {PHOTOS:,} fits, so these are not plain accuracies of one pass."]
+        return [
+            f"{label}: no number of photos up to {PHOTOS:,} fits them all: they are no accuracies on one "
+            "set of photos, or a figure is misprinted."
+        ]
     sizes, single = sorted(set(find_photos().values())), []
     for row, figure in figures:
         photos = find_photos().get((report, row, part))

@@ -110,7 +110,7 @@ def _describe_folds(repeats, results):
         "**Cross-validation.** The whole set is dealt into folds, every class spread evenly and near duplicates in one "
         "fold; each fold is predicted by a training on the others. So every photo counts once, in an accuracy with a "
         "narrower interval (Wilson's); no epoch is chosen. The trainings share most of their photos, which neither "
-        "the interval nor the test below takes into account: no estimate from one cross-validation can, without a bias "
+        "such an interval nor a test takes into account: no estimate from one cross-validation can, without a bias "
         "(Bengio and Grandvalet 2004).",
         to_markdown(header, rows),
         *(

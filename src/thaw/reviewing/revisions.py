@@ -9,6 +9,7 @@ import tempfile
 
 from thaw.params import InputError
 
+HEAD = "HEAD"  # the last commit
 WORK_TREE = None  # stands for what is in the work tree and not ignored by git, committed or not
 
 
@@ -33,20 +34,20 @@ def describe(revision):
     return run_git("show", "--no-patch", "--format=%h (%s)", find_commit(revision))
 
 
-def list_experiments():
-    """Return {name: hash} of the DVC experiments that start at the last commit, sorted by name.
+def list_alternatives():
+    """Return {name: hash} of the last commit, under HEAD, and the DVC experiments that start at it, sorted by name.
 
     DVC keeps each as refs/exps/AB/CDEF…/NAME, where ABCDEF… is the commit at which it starts. There are none where git
     does not track the dvc.yaml of the working directory.
     """
     try:
         run_git("ls-files", "--error-unmatch", "dvc.yaml")
-        head = find_commit("HEAD")
+        head = find_commit(HEAD)
     except InputError:
         return {}
     format = "--format=%(refname:lstrip=4) %(objectname)"
     lines = run_git("for-each-ref", "--sort=refname", format, f"refs/exps/{head[:2]}/{head[2:]}/").splitlines()
-    return dict(line.split(" ") for line in lines)
+    return {HEAD: head, **dict(line.split(" ") for line in lines)}
 
 
 @contextlib.contextmanager
