@@ -367,6 +367,26 @@ def test_the_answer_names_the_runs_that_the_best_cannot_be_told_apart_from(param
     assert "It is better than 1 run." in answer
 
 
+def test_the_answer_says_so_where_the_best_is_better_than_every_other_run(params, folder, undrawn):
+    write_run(folder, "wide-blocks-2", (56_789, 190, 100))
+    for name, right in (("wide", 60), ("wide-layers-3", 70)):
+        write_run(folder, name, (*OUTCOMES[name][:2], right))
+    assert "Photo by photo, it is better than every other run." in read_answer(folder, params)
+
+
+def test_the_answer_names_a_run_that_is_better_on_test_and_that_this_decides_nothing(params, folder, undrawn):
+    write_run(folder, "wide-layers-3", (98_765, 170, 100))
+    answer = read_answer(folder, params)
+    assert "The run to pick is **wide-blocks-2**" in answer
+    assert "wide-layers-3¹ is better than it on test, which decides nothing." in answer
+
+
+def test_what_opening_brings_is_told_of_the_frozen_run_that_the_best_starts_from_alone(params, folder, undrawn):
+    assert "**What opening it brings.** The frozen run wide¹" in read_answer(folder, params)
+    write_run(folder, "wide", (1_234, 190, 95))
+    assert "**The runner-up.** The fine-tuned run wide-blocks-2¹" in read_answer(folder, params)
+
+
 def test_the_answer_names_the_cheapest_of_these(params, folder, undrawn):
     answer = read_answer(folder, params)
     assert "wide¹ (head only, on a frozen WideNet) trains least: 1,234 parameters, where the best trains 56,789." in answer

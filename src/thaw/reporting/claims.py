@@ -15,6 +15,7 @@ from thaw.reporting.comparison import (
     Evidence,
     compare_pairs,
     count_right,
+    find_frozen_share,
     find_right,
     measure_calibration,
     say_counts,
@@ -379,7 +380,7 @@ def _count_step(evidence, name):
 def _find_finetuned(evidence, where):
     """Return the names of the fine-tuned runs for which `where` of their share of frozen FLOPs holds."""
     names = [run.name for run in evidence.results.runs if run.kind == "finetuned"]
-    return [name for name in names if where(evidence.flops[name]["prefix"] / evidence.flops[name]["forward"])]
+    return [name for name in names if where(find_frozen_share(evidence, name))]
 
 
 def _open_deep(evidence):

@@ -150,6 +150,11 @@ def measure_calibration(evidence, name, part):
     return statistics.measure_calibration(table["confidence"], table["right"])
 
 
+def find_frozen_share(evidence, name):
+    """Return the share in [0, 1] of the FLOPs of run `name`'s forward pass that lie before its cut."""
+    return evidence.flops[name]["prefix"] / evidence.flops[name]["forward"]
+
+
 def tabulate_pairs(evidence):
     """Return a row per pair: first, second, part, photos, what each alone has right, p, and p after the correction."""
     rows = [

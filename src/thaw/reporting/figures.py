@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from thaw import plotting
 from thaw.reporting import published
-from thaw.reporting.comparison import count_right, measure_calibration
+from thaw.reporting.comparison import count_right, find_frozen_share, measure_calibration
 from thaw.reporting.results import find_run_interval, rank_runs, read_classes
 from thaw.reporting.tables import interval, name_network, percent, read_timing
 from thaw.scoring import find_interval
@@ -178,11 +178,6 @@ def count_confusion(evidence, name, part):
     table = table[table["part"] == part]
     classes = sorted({*table["actual"], *table["predicted"]})
     return sklearn.metrics.confusion_matrix(table["actual"], table["predicted"], labels=classes), classes
-
-
-def find_frozen_share(evidence, name):
-    """Return the share in [0, 1] of the FLOPs of run `name`'s forward pass that lie before its cut."""
-    return evidence.flops[name]["prefix"] / evidence.flops[name]["forward"]
 
 
 def _list_classes(evidence, folder):

@@ -13,10 +13,11 @@ from thaw.reporting.comparison import (
     describe_trainings,
     find_cheapest,
     find_equals,
+    find_frozen_share,
     find_pair,
     say_counts,
 )
-from thaw.reporting.figures import STEM, TOP, find_frozen_share
+from thaw.reporting.figures import STEM, TOP
 from thaw.reporting.photos import SAMPLE, describe_answers
 from thaw.reporting.published import describe_published, is_tf_flowers
 from thaw.reporting.repeats import describe_repeats
