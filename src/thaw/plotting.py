@@ -410,6 +410,44 @@ def draw_curves(history, thawed_after, title, notes=()):
     return figure
 
 
+def draw_histories(runs, notes=()):
+    """Return a Figure of validation accuracy per epoch of several runs, each named at the end of its line.
+
+    `runs` are (words, history), the history with columns epoch and validation_accuracy in [0, 1].
+    """
+    with use_style():
+        figure = Figure((WIDTH, 3.4), layout="constrained")
+        axes = figure.subplots()
+        looks = [look for look in LOOKS.values() if look != LOOKS[SCRATCH]]
+        for number, (words, history) in enumerate(runs):
+            look, dashes = looks[number % len(looks)], ("solid", (0, (4, 2)), (0, (1, 1)))[number % 3]
+            axes.plot(history["epoch"], 100 * history["validation_accuracy"], color=look.colour, ls=dashes, label=words)
+        axes.set(xlabel="epoch", ylabel="validation accuracy, %")
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
+        figure.legend(loc="outside upper left", ncols=2, fontsize=8.5)
+        _add_notes(figure, notes)
+    return figure
+
+
+def draw_ages(table, part, notes=()):
+    """Return a Figure of the accuracy on validation and `part` by the epochs of one training stopped at several ages.
+
+    `table` has columns epochs, validation and `part`, accuracies in [0, 1]. A ring marks the best on `part`.
+    """
+    with use_style():
+        figure = Figure((WIDTH, 3.0), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(table["epochs"], 100 * table["validation"], "o-", color=PART_COLOURS["validation"], label="validation")
+        if part != "validation":
+            axes.plot(table["epochs"], 100 * table[part], "s-", color=INK, label=part)
+        best = table.loc[table[part].idxmax()]
+        axes.plot(best["epochs"], 100 * best[part], "o", markersize=14, markerfacecolor="none", color=INK)
+        axes.set(xlabel="epochs", ylabel="accuracy, %")
+        axes.legend(loc="lower right")
+        _add_notes(figure, notes)
+    return figure
+
+
 def draw_confusion(counts, classes, title, notes=()):
     """Return a Figure of a confusion matrix: photos printed, cells shaded by their share of the row.
 
