@@ -124,9 +124,9 @@ def list_drawings(evidence):
     runs = tabulate_runs(evidence)
     runs = runs[~runs["run"].isin(AGES) & (runs["kind"] != "baseline")].reset_index(drop=True)
     runs["thaws"] = [_name_mistake(name) for name in runs["run"]]
-    curves = [(name, _name_mistake(name), evidence.histories[name]) for name in runs["run"] if name.startswith(SOUND)]
-    table = curves[0][2][["epoch"]].copy()
-    for name, _, history in curves:
+    curves = [(name + results.marks[name], evidence.histories[name]) for name in runs["run"] if name.startswith(SOUND)]
+    table = curves[0][1][["epoch"]].copy()
+    for name, history in curves:
         table[name] = history["validation_accuracy"]
     ages = _tabulate_ages(evidence)
     return [
@@ -134,19 +134,19 @@ def list_drawings(evidence):
             "accuracies",
             f"{part} accuracy of {len(runs)} runs, each with its 95 % interval: the two that make no mistake, and those that do",
             runs[["run", "thaws", "part", "accuracy", "low", "high"]],
-            functools.partial(plotting.draw_overview, runs.assign(group=""), part, SOUND, results.notes),
+            functools.partial(plotting.draw_overview, runs.assign(group=""), part, SOUND, results.notes, "the sound run"),
         ),
         Drawing(
             "curves",
             "validation accuracy by epoch of the runs that open the last two blocks",
             table,
-            functools.partial(plotting.draw_histories, [(words, history) for _, words, history in curves]),
+            functools.partial(plotting.draw_histories, curves, results.notes),
         ),
         Drawing(
             "ages",
             f"accuracy on validation and {part} of one training by the number of its epochs",
             ages,
-            functools.partial(plotting.draw_ages, ages, part),
+            functools.partial(plotting.draw_ages, ages, part, results.notes),
         ),
     ]
 

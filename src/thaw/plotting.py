@@ -89,12 +89,13 @@ def find_looks(families):
     }
 
 
-def draw_overview(table, part, best, notes=()):
+def draw_overview(table, part, best, notes=(), role="the best on validation"):
     """Return a Figure of every run's accuracy on `part` as a marker on its 95 % interval, in the order of `table`.
 
     `table` is a DataFrame with columns run, mark (of its footnote, or ""), thaws (words), kind (baseline, frozen or
-    finetuned), family, group (runs of one group stand together), accuracy, low and high in [0, 1]. The run named `best`
-    is set in bold, and a band carries its interval down to the others. `notes` are lines below the figure.
+    finetuned), family, group (runs of one group stand together), accuracy, low and high in [0, 1]. The run named `best`,
+    which the legend calls `role`, is set in bold, and a band carries its interval down to the others. `notes` are lines
+    below the figure.
     """
     with use_style():
         names = [textwrap.wrap(row.run + row.mark, NAME_WIDTH) for row in table.itertuples()]
@@ -125,7 +126,7 @@ def draw_overview(table, part, best, notes=()):
         printed.tick_params(length=0)
         printed.grid(visible=False)
         printed.spines[:].set_visible(False)
-        _add_legend(figure, table, [(band, "interval of the best on validation (bold)")])
+        _add_legend(figure, table, [(band, f"interval of {role} (bold)")])
         _add_notes(figure, notes)
     return figure
 
@@ -411,7 +412,7 @@ def draw_curves(history, thawed_after, title, notes=()):
 
 
 def draw_histories(runs, notes=()):
-    """Return a Figure of validation accuracy per epoch of several runs, each named at the end of its line.
+    """Return a Figure of validation accuracy per epoch of several runs, each named in the legend.
 
     `runs` are (words, history), the history with columns epoch and validation_accuracy in [0, 1].
     """
