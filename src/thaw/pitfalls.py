@@ -58,7 +58,7 @@ PITFALLS = (
         "Photos rescaled twice",
         {"mobilenet-rescaled": FROZEN, "mobilenet-rescaled-blocks-2": SOUND},
         "A `Rescaling(1/255)` layer in front of a model that already scales its input, or an image generator with "
-        "`rescale=1/255` in front of `preprocess_input`: every photo arrives as almost the same dark grey. Networks of "
+        "`rescale=1/255` in front of `preprocess_input`: every photo arrives almost black. Networks of "
         "`keras.applications` differ in which of them scale by themselves (MobileNetV3 does, MobileNet does not), which "
         "is how one script gets it right for one and wrong for the other.",
     ),
