@@ -5,6 +5,7 @@ import pathlib
 from thaw.params import FILE, InputError, load
 from thaw.reporting.comparison import (
     compare_pairs,
+    find_better,
     find_cheapest,
     find_equals,
     find_pair,
@@ -81,7 +82,7 @@ def describe_best(evidence):
     sections = ["\n".join(lines)]
     if part != "test":
         sections.append(NO_TEST)
-    better = [name for name, pair in evidence.against.items() if pair.winner == name]
+    better = find_better(evidence)
     if better:
         sections.append(f"Better than it on {part}, which decides nothing: {', '.join(better)}")
     equals = find_equals(evidence)

@@ -39,9 +39,10 @@ def keep_results(name, root=ROOT):
     if missing:
         raise InputError(f"presets: {name} has no {missing[0]} to keep: ./run preset {name} makes its table first")
     document = read_yaml(workspace / FILE)
-    listed, run = 1 + len(document["frozen"]) + len(document["finetune"]), read_json(workspace / SUMMARY)["summary"]["runs"]
-    if run < listed:
-        raise InputError(f"presets: {name} has {run} of its {listed} runs to keep: ./run preset {name} runs the others")
+    listed = 1 + len(document["frozen"]) + len(document["finetune"])
+    done = read_json(workspace / SUMMARY)["summary"]["runs"]
+    if done < listed:
+        raise InputError(f"presets: {name} has {done} of its {listed} runs to keep: ./run preset {name} runs the others")
     with publish(root / "presets" / name) as folder:
         for path in KEPT:
             target = folder / path

@@ -179,6 +179,11 @@ def find_equals(evidence):
     return [name for name, pair in evidence.against.items() if pair.winner is None]
 
 
+def find_better(evidence):
+    """Return the names of the runs that are better than the best on validation on the part that counts."""
+    return [name for name, pair in evidence.against.items() if pair.winner == name]
+
+
 def find_cheapest(evidence):
     """Return the name of the run that trains least, of the best one and those it cannot be told apart from."""
     names = [evidence.best, *find_equals(evidence)]

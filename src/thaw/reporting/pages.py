@@ -11,6 +11,7 @@ from thaw.reporting.claims import describe_claims
 from thaw.reporting.comparison import (
     describe_differences,
     describe_trainings,
+    find_better,
     find_cheapest,
     find_equals,
     find_frozen_share,
@@ -350,7 +351,7 @@ def _say_equals(evidence):
     if not against:
         return "There is no other run to compare it with."
     ahead = sum(pair.winner == evidence.best for pair in against.values())
-    behind = [name for name, pair in against.items() if pair.winner == name]
+    behind = find_better(evidence)
     if ahead == len(against):
         return "Photo by photo, it is better than every other run."
     sentences = []
