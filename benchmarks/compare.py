@@ -189,12 +189,17 @@ def compare_preprocessing():
 
 
 def loop_over_photos(rows, size):
-    """Decode and resize every photo, one after the other, and write the pixels to a file, as records are written."""
+    """Decode and resize every photo, one after the other, and write the pixels to a file, which is on the disk then.
+
+    Records are on the disk, too, when the stage ends (thaw.publishing).
+    """
     with tempfile.TemporaryFile(dir=".thaw") as file:
         for name in rows.file:
             with PIL.Image.open(pathlib.Path("data/raw") / name) as photo:
                 pixels = np.asarray(photo.convert("RGB").resize((size, size), PIL.Image.Resampling.BILINEAR))
             file.write(pixels.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def time_loop(rows, size):

@@ -189,3 +189,20 @@ def test_the_backbone_that_the_documentation_adds_is_one(monkeypatch):
     assert len(model.layers) == architecture.layers
     strides = [64 // end.output.shape[1] for end in find_blocks(model, name)[1:]]
     assert [f"stride{stride}" for stride in strides] == list(architecture.stages)
+
+
+def test_the_answer_in_the_readme_is_that_of_the_report():
+    report = (ROOT / "report/report.md").read_text()
+    if "(tf_flowers:" not in report:
+        pytest.skip("the report is of other photos")
+    answer = re.search(r"^On TF-Flowers .*?\n\n", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL).group()
+
+    def find_tests(text):
+        found = re.findall(r"(\d+) against (\d+), (p [=<] [\d.]*\d)", text)
+        return {(frozenset(counts), p) for *counts, p in found}
+
+    assert find_tests(answer) and find_tests(answer) <= find_tests(report)
+    intervals = re.findall(r"\d\d\.\d – \d\d\.\d", answer)
+    assert intervals and all(interval in report for interval in intervals)
+    shares = re.findall(r"(\d\d\.\d)(?= %| to )", answer)
+    assert shares and set(shares) <= {f"{float(share):.1f}" for share in re.findall(r"\d\d\.\d+", report)}

@@ -121,6 +121,15 @@ def test_only_the_best_run_is_bold():
     assert [text.get_text() for text in figure.axes[0].texts if text.get_weight() == "bold"] == ["run-2"]
 
 
+@pytest.mark.parametrize("family", ["MobileNet", "MobileNetV3LargeMinimalistic", "A" * 60])
+def test_a_legend_does_not_leave_the_figure(family):
+    figure = plotting.draw_overview(make_runs(3).assign(family=[plotting.SCRATCH, "ResNet50", family]), "test", "run-0")
+    with plotting.use_style():
+        figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 and box.x1 <= figure.bbox.x1
+
+
 def test_groups_of_runs_stand_apart():
     table = make_runs(3)
     table["group"] = ["a", "a", "b"]
@@ -207,8 +216,8 @@ def test_a_reliability_diagram_has_a_dot_per_bin_its_area_the_share_of_the_photo
 
 
 def test_published_accuracies_are_hollow_and_ours_are_filled():
-    table = pd.DataFrame({"report": ["a", "b"], "published_as": ["x", "y"], "family": "MobileNet", "kind": "frozen",
-                          "published": 0.9, "measured": 0.8, "published_low": np.nan, "published_high": np.nan,
+    table = pd.DataFrame({"report": ["a", "b"], "published_as": ["x", "y"], "mark": "", "family": "MobileNet",
+                          "kind": "frozen", "published": 0.9, "measured": 0.8, "published_low": np.nan, "published_high": np.nan,
                           "measured_low": 0.7, "measured_high": 0.9})  # fmt: skip
     figure = plotting.draw_published(table)
     assert [(x, hollow) for x, _, _, _, hollow in find_markers(figure.axes[0])] == [(90, True), (80, False)] * 2

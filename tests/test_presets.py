@@ -18,7 +18,7 @@ from tiny import DOCUMENT, find_stages_run
 from thaw import demo, networks, presets, unfreezing
 from thaw.params import InputError, read_yaml, write_yaml
 from thaw.preset import KEPT, find_cache, find_environment, keep_results, run_preset
-from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_table
+from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_table, start_paths_at
 from thaw.publishing import write_json
 from thaw.reporting.published import read_published
 from thaw.reporting.results import list_runs
@@ -26,34 +26,6 @@ from thaw.schema import check
 
 ROWS = read_published()
 PUBLISHED = list(ROWS["report"].unique())
-
-# Trainable parameters as the reports print them; "about 2.6 million" as the head that was filled in has them.
-TRAINABLE = {
-    "resnet50-and-mobilenet-analysis": {
-        "resnet50": 10_245,
-        "resnet50-layers-5": 1_064_965,
-        "resnet50-layers-10": 4_475_909,
-        "resnet50-layers-40": 15_842_053,
-        "resnet50-blocks-2": 8_941_573,
-        "resnet50-blocks-4": 16_104_965,
-        "resnet50-blocks-10": 22_375_685,
-        "mobilenet": 5_125,
-        "mobilenet-layers-5": 1_057_797,
-        "mobilenet-layers-10": 1_593_349,
-        "mobilenet-layers-40": 2_937_349,
-        "mobilenet-blocks-2": 1_598_981,
-        "mobilenet-blocks-4": 2_136_581,
-        "mobilenet-blocks-10": 3_181_445,
-    },
-    "mobilenet-vs-resnet50": {
-        "resnet50": 2_625_541,
-        "resnet50-conv4-conv5": 22_094_853,
-        "resnet50-conv5": 14_986_245,
-        "mobilenet": 5_125,
-        "mobilenet-layers-30": 2_400_773,
-        "mobilenet-layers-50": 3_077_893,
-    },
-}
 
 PARAMS = {name: check(read_preset(name), name) for name in list_presets()}
 
@@ -169,11 +141,27 @@ def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params
     assert bool(changed & moving) == (batch_norm == "batch")
 
 
-@pytest.mark.parametrize("preset, name", [(preset, name) for preset, runs in TRAINABLE.items() for name in runs])
-def test_a_published_row_trains_the_published_number_of_parameters(preset, name):
-    params = PARAMS[preset]
-    network, *_ = open_run(params, params.frozen.get(name) or params.finetune[name], 1, 64)
-    assert networks.count_parameters(network.model.trainable_weights) == TRAINABLE[preset][name]
+# The reports print these to the digit.
+@pytest.mark.parametrize("report", ["resnet50-and-mobilenet-analysis", "mobilenet-vs-resnet50"])
+def test_the_runs_of_a_published_table_train_the_published_numbers_of_parameters(report):
+    params, measured = PARAMS[report], {}
+    for name, run in [*params.frozen.items(), *params.finetune.items()]:
+        network, *_ = open_run(params, run, 1, 64)
+        measured[name] = networks.count_parameters(network.model.trainable_weights)
+    named = {(params.backbones[run.backbone].architecture, run.thaws): run.name for run in list_runs(params)[1:]}
+    rows = [row for row in ROWS.itertuples() if row.report == report and int(row.trainable_parameters or 0) % 100]
+    assert len(rows) >= 6
+    for row in rows:
+        assert measured[named[row.backbone, row.thaws]] == int(row.trainable_parameters), row.row
+
+
+def test_the_larger_head_of_resnet50_has_about_2_6_million_parameters():
+    params = PARAMS["mobilenet-vs-resnet50"]
+    network, *_ = open_run(params, params.frozen["resnet50"], 1, 64)
+    # 2,048 to 1,024 to 512 to 5, each with its biases
+    expected = 2_049 * 1_024 + 1_025 * 512 + 513 * 5
+    assert networks.count_parameters(network.model.trainable_weights) == expected
+    assert round(expected / 1e6, 1) == 2.6
 
 
 def test_two_published_rows_four_points_apart_open_the_same_weights():
@@ -273,17 +261,20 @@ def make_results(workspace, paths, text):
         file.write_text(text)
 
 
-def finish(workspace, runs):
-    """Write what tells how many runs of a table of three have been run."""
-    (workspace / "params.yaml").write_text("frozen: {a: 1}\nfinetune: {b: 2}\n")
-    write_json(workspace / "metrics/summary.json", {"summary": {"runs": runs}})
+def finish(root, name, missing=0):
+    """Write what tells that the table of a preset was made, but for `missing` runs; return how many it has."""
+    workspace, document = root / ".thaw" / "presets" / name, start_paths_at(root, read_preset(name, root))
+    (workspace / "params.yaml").write_text(write_yaml(document))
+    listed = len(list_runs(check(document, name)))
+    write_json(workspace / "metrics/summary.json", {"summary": {"runs": listed - missing}})
+    return listed
 
 
 def test_what_is_kept_of_a_preset_is_what_its_workspace_has_now(root):
     name = list_presets(root)[0]
     for text in ("first", "second"):
         make_results(root / ".thaw" / "presets" / name, KEPT, text)
-        finish(root / ".thaw" / "presets" / name, runs=3)
+        finish(root, name)
         keep_results(name, root)
         kept = [file for file in (root / "presets" / name).rglob("*") if file.is_file() and file.name != "summary.json"]
         assert len(kept) == len(KEPT)
@@ -302,8 +293,21 @@ def test_of_an_unfinished_preset_nothing_is_kept_and_what_is_missing_is_named(ro
 def test_a_table_with_runs_that_are_missing_is_not_kept(root):
     name = list_presets(root)[0]
     make_results(root / ".thaw" / "presets" / name, KEPT, "half")
-    finish(root / ".thaw" / "presets" / name, runs=2)
-    with pytest.raises(InputError, match=f"{name} has 2 of its 3 runs to keep"):
+    listed = finish(root, name, missing=1)
+    with pytest.raises(InputError, match=f"{name} has {listed - 1} of its {listed} runs to keep"):
+        keep_results(name, root)
+    assert not (root / "presets" / name).exists()
+
+
+def test_a_table_of_a_preset_that_has_changed_since_is_not_kept(root):
+    name = list_presets(root)[0]
+    make_results(root / ".thaw" / "presets" / name, KEPT, "old")
+    finish(root, name)
+    file = root / "presets" / f"{name}.yaml"
+    document = read_yaml(file)
+    document["finetune"].popitem()
+    file.write_text(write_yaml(document))
+    with pytest.raises(InputError, match=f"{name} has changed since its table was made"):
         keep_results(name, root)
     assert not (root / "presets" / name).exists()
 
@@ -353,9 +357,16 @@ def test_the_store_and_the_mirror_of_a_workspace_are_those_of_the_project(monkey
 
 
 @pytest.mark.parametrize(
-    "arguments, report, printed", [(["repro"], True, True), (["repro"], False, False), (["status"], True, False)]
+    "arguments, report, printed",
+    [
+        (["repro"], True, True),
+        (["repro", "--force"], True, True),
+        (["repro"], False, False),
+        (["repro", "split"], True, False),
+        (["status"], True, False),
+    ],
 )
-def test_the_table_is_printed_after_a_repro_that_left_a_report(arguments, report, printed, root, capsys, monkeypatch):
+def test_the_table_is_printed_after_a_repro_of_all_that_left_a_report(arguments, report, printed, root, capsys, monkeypatch):
     make_workspace(root / "workspace", DOCUMENT, root)
     (root / "workspace" / "report").mkdir()
     if report:

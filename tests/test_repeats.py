@@ -63,12 +63,20 @@ def test_replicates_are_told_as_mean_and_standard_deviation(tmp_path, results):
     assert "| wide¹ | 3 | 80.00 ± 2.00 | 90.00 ± 1.00 | 89.00 – 91.00 | 3.00 |" in text
 
 
+# The error of the sample is 3 points. The 95 % interval of a standard deviation of 3 values is 0.5207 to 6.2847 times it,
+# by the tables of the chi-squared distribution (2 degrees of freedom: 7.3778 and 0.050636).
 @pytest.mark.parametrize(
-    "sd, verdict", [(0.0299, "the photos weigh more"), (0.0301, "the seed weighs at least as much")]
+    "sd, verdict",
+    [
+        (0.0047, "(0.24 – 2.95), 100 other photos would by 3.00: the photos weigh more"),
+        (0.0048, "(0.25 – 3.02), 100 other photos would by 3.00: so few seeds do not show which weighs more"),
+        (0.0576, "(3.00 – 36.20), 100 other photos would by 3.00: so few seeds do not show which weighs more"),
+        (0.0577, "(3.00 – 36.26), 100 other photos would by 3.00: the seed weighs more"),
+    ],
 )
 def test_the_spread_over_seeds_is_held_against_the_error_of_the_sample(sd, verdict, tmp_path, results):
     write_replicates(tmp_path, sd=sd)
-    assert f"3.00: {verdict}." in describe(tmp_path, results, replicates=["wide"])
+    assert f" points {verdict}." in describe(tmp_path, results, replicates=["wide"])
 
 
 def test_what_has_not_been_repeated_yet_says_so(tmp_path, results):

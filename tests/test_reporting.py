@@ -469,8 +469,8 @@ def test_the_section_on_training_judges_each_run(params, folder, undrawn):
     section = find_section(read_page(folder, params), "How the runs trained")
     # 600 of 700 on train, 100 of 200 on validation; confidence 0.9 throughout, 50 and 85 % right.
     row = find_row(section, "wide")
-    assert row[1] == "35.7" and row[3:] == ["25", "10.0", "yes", "yes", "40.0", "5.0"]
-    assert find_row(section, "wide-layers-3")[3:7] == ["0", "0.0", "no", "no"]
+    assert row[1] == "35.7" and row[3:] == ["25.0", "10.0", "yes", "yes", "40.0", "5.0"]
+    assert find_row(section, "wide-layers-3")[3:7] == ["0.0", "0.0", "no", "no"]
 
 
 def test_probabilities_that_are_no_numbers_have_no_calibration(params, folder, undrawn):
@@ -593,7 +593,6 @@ def test_without_a_test_part_the_terminal_table_has_no_test_column(params, folde
     write_without_test(folder)
     table = tables.render_table(params, folder)
     assert " test " not in table.splitlines()[0] and " validation " in table.splitlines()[0]
-    assert " test " not in table.splitlines()[0]
     assert "no test part" in table
 
 
@@ -657,6 +656,37 @@ def test_a_loss_that_is_not_a_number_is_drawn_around(params, folder):
     drawings = [drawing for drawing in drawings if drawing.name == "curves-wide-blocks-2"]
     publication.write_drawings(drawings, folder / "figures")
     assert (folder / "figures/curves-wide-blocks-2.svg").stat().st_size > 10_000
+
+
+def describe_figure(params, folder, name):
+    evidence = comparison.read_evidence(results.read_results(params, folder), folder)
+    return next(drawing.words for drawing in figures.list_drawings(evidence, folder) if drawing.name == name)
+
+
+def test_the_strategy_that_is_told_of_a_family_is_its_best_on_validation(params, folder):
+    # On validation it is as good as wide-layers-3, which trains more and has 92 % on test.
+    assert "WideNet 90.0 % with last 2 blocks" in describe_figure(params, folder, "strategies")
+
+
+def test_published_rows_are_counted_once_however_many_runs_open_the_same(params, folder):
+    write_weights(folder, **{**STANDIN, "architecture": "MobileNet"})
+    path = folder / "metrics/download.json"
+    path.write_text(path.read_text().replace("cd" * 32, published.DIGEST))
+    one = describe_figure(params, folder, "published")
+    params.frozen["again"] = params.frozen["wide"]
+    write_run(folder, "again", OUTCOMES["wide"])
+    assert describe_figure(params, folder, "published") == one and re.match("[1-9]", one)
+
+
+def test_the_runs_of_a_backbone_are_drawn_at_the_shortest_time_of_them(params, folder):
+    path = folder / "metrics/timing/evaluate/wide-blocks-2.json"
+    document = json.loads(path.read_text())
+    document["wide-blocks-2"]["ms_per_image"]["batch_1"]["median"] = 5.5
+    write(path, document)
+    evidence = comparison.read_evidence(results.read_results(params, folder), folder)
+    table = figures.draw_latency(evidence, folder).table.set_index("run")
+    assert set(table.loc[["wide", "wide-layers-3", "wide-blocks-2"], "milliseconds"]) == {5.5}
+    assert table.loc["baseline_cnn", "milliseconds"] == 7.25
 
 
 def test_a_confusion_matrix_has_a_row_for_each_actual_class(params, folder):

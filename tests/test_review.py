@@ -85,6 +85,14 @@ def test_the_runs_that_were_added_and_removed_are_named():
     assert "Added: `fresh`, 98.00 % on test" in text and "Removed: `old`, 98.00 % on test" in text
 
 
+def test_a_verdict_that_changed_says_so_where_p_values_are_corrected_for_another_number_of_tests():
+    pair, other = frozenset(("a", "b")), frozenset(("a", "c"))
+    before, after = (make_side({}, pairs=pairs) for pairs in ({pair: "b"}, {pair: "", other: ""}))
+    assert summary.list_verdicts(before, after) == [
+        "`a` and `b`: cannot be told apart, was: `b` is better (corrected for 2 tests, was: for 1)."
+    ]
+
+
 def test_verdicts_that_changed_are_told_and_others_are_not():
     pair, other = frozenset(("a", "b")), frozenset(("a", "c"))
     before = make_side(

@@ -1,5 +1,6 @@
 import io
 import random
+import re
 
 import numpy as np
 import pandas as pd
@@ -167,19 +168,23 @@ def test_copies_of_one_picture_do_not_fill_a_class(manifest):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("shares", [(0.9, 0.05, 0.05), (0.05, 0.05, 0.9), (0.34, 0.33, 0.33), (0.05, 0.9, 0.05)])
 def test_every_part_has_every_class_or_the_fault_says_how_many_it_takes(tmp_path, seed, shares):
+    def split_classes(sizes):
+        rows = [
+            {"class": name, "id": f"{name}{number:015x}", "sha256": f"{name}{number}", "file": "none"}
+            for name, size in sizes.items()
+            for number in range(size)
+        ]
+        return split(pd.DataFrame(rows), tmp_path, section(seed, **dict(zip(SHARES, shares, strict=True))))[0]
+
     rng = random.Random(seed)
     sizes = {name: rng.randrange(3, 26) for name in "abcdef"}
-    rows = [
-        {"class": name, "id": f"{name}{number:015x}", "sha256": f"{name}{number}", "file": "none"}
-        for name, size in sizes.items()
-        for number in range(size)
-    ]
-    shares = dict(zip(SHARES, shares, strict=True))
     try:
-        table, _ = split(pd.DataFrame(rows), tmp_path, section(seed, **shares))
-        assert len(count(table)) == 3 * len(sizes)
+        table = split_classes(sizes)
     except InputError as error:
-        assert "must have at least" in str(error)
+        needed, got, name = re.search(r"at least (\d+) photos.* .got (\d+) of '(.)'", str(error)).groups()
+        assert sizes[name] == int(got) < int(needed)
+        table = split_classes({name: max(size, int(needed)) for name, size in sizes.items()})
+    assert len(count(table)) == 3 * len(sizes)
 
 
 # Near duplicates

@@ -1,4 +1,4 @@
-"""What thaws: the published counts of trainable parameters at full width, and the cut."""
+"""What thaws, counted at full width, and the cut."""
 
 import re
 
@@ -9,45 +9,21 @@ from thaw.unfreezing import Unfreeze
 
 HEAD = networks.Head(dense=[], dropout=0.0, batch_norm=False)
 
-# Trainable parameters that the reports print, head of five classes included; frozen rows have the head alone.
-PUBLISHED = [
-    ("ResNet50", None, 10_245),
-    ("ResNet50", {"layers": 5}, 1_064_965),
-    ("ResNet50", {"layers": 10}, 4_475_909),
-    ("ResNet50", {"layers": 40}, 15_842_053),
-    ("ResNet50", {"blocks": 2}, 8_941_573),
-    ("ResNet50", {"blocks": 4}, 16_104_965),
-    ("ResNet50", {"blocks": 10}, 22_375_685),
-    ("ResNet50", {"stages": ["conv5"]}, 14_986_245),
-    ("ResNet50", {"stages": ["conv4", "conv5"]}, 22_094_853),
-    ("ResNet50", {"from_layer": 56}, 22_723_589),
-    ("ResNet50", {"from_layer": 100}, 19_463_173),
-    ("ResNet50", {"from_layer": 120}, 17_225_733),
-    ("ResNet50", {"from_layer": 150}, 10_000_389),
-    ("ResNet50", {"from_layer": 170}, 1_064_965),
-    ("MobileNet", None, 5_125),
-    ("MobileNet", {"layers": 5}, 1_057_797),
-    ("MobileNet", {"layers": 10}, 1_593_349),
-    ("MobileNet", {"layers": 30}, 2_400_773),
-    ("MobileNet", {"layers": 40}, 2_937_349),
-    ("MobileNet", {"layers": 50}, 3_077_893),
-    ("MobileNet", {"blocks": 2}, 1_598_981),
-    ("MobileNet", {"blocks": 4}, 2_136_581),
-    ("MobileNet", {"blocks": 10}, 3_181_445),
-]
-
 
 @pytest.fixture(scope="module")
-def full_networks():
-    return {name: networks.build_classifier(name, 1, 64, HEAD, 5) for name in ("ResNet50", "MobileNet")}
+def resnet50():
+    return networks.build_classifier("ResNet50", 1, 64, HEAD, 5)
 
 
-@pytest.mark.parametrize("name, asked, published", PUBLISHED)
-def test_trainable_parameters_are_the_published_ones(name, asked, published, full_networks):
-    network = full_networks[name]
-    opened = unfreezing.find_open_layers(network.backbone, name, asked and Unfreeze(**asked))
-    unfreezing.open_up(network.backbone, opened, "inference")
-    assert sum(w.numpy().size for w in network.model.trainable_weights) == published
+# As Keras counts the trainable weights of `layers[n:]`, and 10,245 of the head. tests/test_published.py holds what can
+# be asked in other ways against the published counts.
+@pytest.mark.parametrize(
+    "first, expected", [(56, 22_723_589), (100, 19_463_173), (120, 17_225_733), (150, 10_000_389), (170, 1_064_965)]
+)
+def test_resnet50_opened_from_a_layer_on_trains_that_layer_and_all_behind_it(first, expected, resnet50):
+    opened = unfreezing.find_open_layers(resnet50.backbone, "ResNet50", Unfreeze(from_layer=first))
+    unfreezing.open_up(resnet50.backbone, opened, "inference")
+    assert networks.count_parameters(resnet50.model.trainable_weights) == expected
 
 
 def test_mobilenetv2_with_a_hidden_layer_of_128_trains_164_613_parameters():
@@ -113,9 +89,8 @@ def test_every_stage_opens_its_own_blocks(name, small_backbones):
     model, row, start = small_backbones[name], backbones.ARCHITECTURES[name], 0
     for stage, count in row.stages.items():
         opened = unfreezing.find_open_layers(model, name, Unfreeze(stages=[stage]))
-        blocks = {find_block(name, layer) for layer in opened} - {None}
-        assert blocks == set(range(start, start + count))
-        assert len(opened) == sum(layer in opened for layer in model.layers)
+        own = [layer for layer in model.layers if find_block(name, layer) in range(start, start + count)]
+        assert own and [layer for layer in opened if find_block(name, layer) is not None] == own
         start += count
 
 

@@ -23,7 +23,7 @@ def print_best():
     table = read_evidence(read_results(load()))
     experiments, notes = read_experiments(table)
     evidence, homes = merge(table, experiments)
-    print("\n\n".join([describe_best(evidence), say_how_to_get(evidence.best, homes), *notes]))
+    print("\n\n".join([describe_best(evidence), say_how_to_get(evidence.best, homes), *notes, *table.results.notes]))
 
 
 def read_experiments(table):
@@ -53,6 +53,7 @@ def merge(table, experiments):
     Such a run is called ``RUN (EXPERIMENT)``; `homes` is {that name: (run, experiment)}.
     """
     runs, scores, predictions, homes = list(table.results.runs), dict(table.results.scores), dict(table.predictions), {}
+    marks = dict(table.results.marks)
     for experiment, evidence in experiments.items():
         for run in evidence.results.runs:
             made, predicted = evidence.results.scores[run.name], evidence.predictions[run.name]
@@ -62,10 +63,11 @@ def merge(table, experiments):
             name = f"{run.name} ({experiment})"
             homes[name] = (run.name, experiment)
             runs.append(run._replace(name=name, start=None))  # the run that it started from may be another one too
-            scores[name], predictions[name] = made, predicted
+            scores[name], predictions[name], marks[name] = made, predicted, evidence.results.marks[run.name]
     if not homes:
         return table, homes
-    merged = table._replace(results=table.results._replace(runs=runs, scores=scores), predictions=predictions)
+    results = table.results._replace(runs=runs, scores=scores, marks=marks)
+    merged = table._replace(results=results, predictions=predictions)
     merged = merged._replace(pairs=compare_pairs(merged, list_pairs(merged.results)))
     others = [run.name for run in runs if run.name != merged.best]
     return merged._replace(against={name: find_pair(merged, merged.best, name) for name in others}), homes
@@ -75,7 +77,7 @@ def describe_best(evidence):
     """Return which run is best on validation, its accuracies, and what it cannot be told apart from."""
     results, best, part = evidence.results, evidence.best, evidence.results.part
     runs, scores = {run.name: run for run in results.runs}, results.scores[evidence.best]
-    lines = [f"Best on validation, of {len(runs)} runs: {best} ({runs[best].thaws})"]
+    lines = [f"Best on validation, of {len(runs)} runs: {best}{results.marks[best]} ({runs[best].thaws})"]
     for name in dict.fromkeys(("validation", part)):
         told = f", 95 % interval {interval(scores, name)}" if name == part else ""
         lines.append(f"  {name:10}  {percent(scores[name]['accuracy'])} % of {scores[name]['photos']:,} photos{told}")
@@ -89,7 +91,7 @@ def describe_best(evidence):
     if equals:
         rows = [
             [
-                name,
+                name + results.marks[name],
                 runs[name].thaws,
                 f"{results.scores[name]['trainable_parameters']:,}",
                 percent(results.scores[name][part]["accuracy"]),

@@ -12,20 +12,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from thaw import plotting
+from thaw.kept import show, write_page
 from thaw.params import run
-from thaw.presets import ROOT, read_preset
-from thaw.publishing import publish, write_table, write_text
-from thaw.reporting.comparison import compare_pairs, read_evidence, say_pair
+from thaw.reporting.comparison import compare_pairs, say_pair
 from thaw.reporting.figures import Drawing, tabulate_runs
-from thaw.reporting.publication import save
-from thaw.reporting.results import read_results
 from thaw.reporting.tables import NOT_RUN, interval, percent, say_count, to_markdown
-from thaw.schema import check
 
 PRESET = "pitfalls"
 SOUND, FROZEN = "mobilenet-blocks-2", "mobilenet"  # the runs that make no mistake
 AGES = [f"{SOUND}-epochs-{epochs}" for epochs in range(2, 15, 2)]
-FIGURES = "docs/pitfalls"
 
 
 class Pitfall(NamedTuple):
@@ -71,22 +66,6 @@ PITFALLS = (
 )
 
 
-def write_page(root=ROOT):
-    """Write docs/pitfalls.md and the figures of docs/pitfalls/ below `root`, from `root`/presets/pitfalls.
-
-    The same results give the same bytes. Raises InputError where a stage has not run.
-    """
-    params = check(read_preset(PRESET, root), f"presets/{PRESET}.yaml")
-    evidence = read_evidence(read_results(params, root / "presets" / PRESET), root / "presets" / PRESET)
-    drawings = list_drawings(evidence)
-    with publish(root / FIGURES) as folder:
-        folder.mkdir()
-        for drawing in drawings:
-            save(drawing.draw(), folder / f"{drawing.name}.svg")
-            write_table(folder / f"{drawing.name}.csv", drawing.table)
-    write_text(root / "docs/pitfalls.md", render_page(evidence, drawings))
-
-
 def render_page(evidence, drawings):
     """Return the page in Markdown, told from `evidence` (comparison.Evidence) of the preset's runs."""
     results = evidence.results
@@ -107,14 +86,14 @@ def render_page(evidence, drawings):
         "run has one seed. Differences are McNemar's exact tests on the same photos, the p values of this page corrected "
         "together by Holm's method; “3 against 20” are the photos that one of the two alone has right.",
         _summarize(pairs, results),
-        _show(drawings[0]),
+        show(PRESET, drawings[0]),
         _tabulate(evidence, found),
         *(f"{note}." for note in results.notes),
     ]
     for pitfall in PITFALLS:
         parts += [f"## {pitfall.title}", pitfall.story]
         parts.append("\n".join(f"- {_say_outcome(evidence, found, *pair)}" for pair in pitfall.runs.items()))
-    parts += [_show(drawings[1]), *_tell_ages(evidence, drawings[2])]
+    parts += [show(PRESET, drawings[1]), *_tell_ages(evidence, drawings[2])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -160,10 +139,6 @@ def _summarize(pairs, results):
     }
     told = ", ".join(f"{count} {'is' if count == 1 else 'are'} {words}" for words, count in counts.items() if count)
     return f"Of {say_count(len(pairs), 'run')} with a mistake, {told}."
-
-
-def _show(drawing):
-    return f"![{drawing.words}](pitfalls/{drawing.name}.svg)"
 
 
 def _tabulate(evidence, found):
@@ -227,7 +202,7 @@ def _tell_ages(evidence, drawing):
         "several weights it likes, and tells the answer as if it had been asked once. Training repeats to the bit, so "
         "the same run stopped earlier is the same training at an earlier age:",
         to_markdown(["Epochs", "Validation %", f"{part.capitalize()} %"], rows, left=0),
-        _show(drawing),
+        show(PRESET, drawing),
         f"At its end, epoch {last.epochs:.0f}, the run has {percent(last[part])} % on {part}; at the age that is best on "
         f"{part}, epoch {by_test.epochs:.0f}, {percent(by_test[part])} %, which adds {gain:.1f} points and no knowledge; "
         f"at the age that is best on validation, epoch {by_validation.epochs:.0f}, {percent(by_validation[part])} %. "
@@ -237,4 +212,4 @@ def _tell_ages(evidence, drawing):
 
 
 if __name__ == "__main__":
-    run(lambda: write_page(pathlib.Path.cwd()))
+    run(lambda: write_page(PRESET, list_drawings, render_page, pathlib.Path.cwd()))

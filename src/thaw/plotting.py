@@ -309,9 +309,10 @@ def draw_published(table, notes=()):
             ):
                 axes.hlines(height + shift, 100 * low, 100 * high, color=look.colour, linewidth=1.1)
                 _draw_marker(axes, 100 * value, height + shift, look, kind, 5.5)
+        labels = [textwrap.fill(row.published_as + row.mark, 40) for row in table.itertuples()]
         for first in np.unique(starts, return_index=True)[1]:
             _name_group(axes, table["report"].iloc[first], heights[first] - 0.9)
-        axes.set_yticks(heights, [_shorten(name, 40) for name in table["published_as"]], size=8)
+        axes.set_yticks(heights, labels, size=8)
         axes.set(ylim=(heights[-1] + 0.7, -0.3), xlabel="accuracy, %, with its 95 % interval")
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
@@ -547,7 +548,15 @@ def _add_legend(figure, table, entries=(), hollow=True):
         ring = Line2D([], [], color=INK, marker="o", linestyle="", markersize=6, markerfacecolor="white")
         found.append((ring, "hollow: frozen, head only"))
     handles, words = zip(*found, *entries, strict=True)
-    figure.legend(handles, words, loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=1.4, fontsize=8.5)
+    letters = figure.get_figwidth() * 13.5  # of this size in a line; a marker and the space behind it take five
+    columns = next(
+        columns
+        for columns in (3, 2, 1)
+        if columns == 1 or sum(5 + max(map(len, part), default=0) for part in np.array_split(words, columns)) <= letters
+    )
+    figure.legend(
+        handles, words, loc="outside upper left", ncols=columns, handletextpad=0.4, columnspacing=1.4, fontsize=8.5
+    )
 
 
 def _add_notes(figure, notes):

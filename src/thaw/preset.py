@@ -9,7 +9,7 @@ import shutil
 import sys
 
 from thaw.params import FILE, InputError, read_yaml, run
-from thaw.presets import ROOT, find_preset, list_presets, make_workspace, read_preset, run_dvc, run_table
+from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_dvc, run_table, start_paths_at
 from thaw.publishing import publish, read_json
 
 KEPT = ("dvc.lock", "metrics", "plots")  # of a table's results
@@ -31,14 +31,16 @@ def run_preset(name, arguments=("repro",), root=ROOT):
 def keep_results(name, root=ROOT):
     """Copy the results of preset `name` from its workspace to `root`/presets/NAME, for git: KEPT, as the stages made them.
 
-    Raises InputError where the workspace has no finished table.
+    Raises InputError where the workspace has no finished table, or that of other parameters.
     """
-    find_preset(name, root)
+    made_of = start_paths_at(root, read_preset(name, root))
     workspace = root / ".thaw" / "presets" / name
     missing = [path for path in (*KEPT, SUMMARY) if not (workspace / path).exists()]
     if missing:
         raise InputError(f"presets: {name} has no {missing[0]} to keep: ./run preset {name} makes its table first")
     document = read_yaml(workspace / FILE)
+    if document != made_of:
+        raise InputError(f"presets: {name} has changed since its table was made: ./run preset {name} renews it")
     listed = 1 + len(document["frozen"]) + len(document["finetune"])
     done = read_json(workspace / SUMMARY)["summary"]["runs"]
     if done < listed:

@@ -59,7 +59,7 @@ def make_workspace(folder, document, root=ROOT, cache=None):
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, target)
-    write_text(folder / FILE, write_yaml(_start_paths_at(root, document)))
+    write_text(folder / FILE, write_yaml(start_paths_at(root, document)))
     if not (folder / ".dvc").is_dir():
         run_dvc(folder, "init", "--quiet", "--no-scm")
     if cache is not None:
@@ -67,17 +67,18 @@ def make_workspace(folder, document, root=ROOT, cache=None):
 
 
 def run_table(folder, arguments=("repro",), environment=None):
-    """Run a dvc command in the workspace `folder`; after a `repro` print its comparison and where its report is.
+    """Run a dvc command in the workspace `folder`; after a `repro` of all print its comparison and where its report is.
 
-    Nothing is printed where there is no report, as after a `repro` of a few stages. Where DVC fails, the program ends
-    with its status.
+    Nothing is printed after a `repro` of a few stages, which makes no report. Where DVC fails, the program ends with its
+    status.
     """
     start, report = time.monotonic(), pathlib.Path(folder) / "report" / "report.md"
     try:
         run_dvc(folder, *arguments, env=environment)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
-    if "repro" in arguments and report.exists():
+    named = [argument for argument in arguments if not argument.startswith("-")]
+    if named == ["repro"] and report.exists():
         print(f"\n{render_table(load(folder / FILE), folder)}\n")
         print(f"The report: {report} ({time.monotonic() - start:.0f} s)")
 
@@ -87,7 +88,7 @@ def run_dvc(folder, *arguments, **options):
     return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True, **options)
 
 
-def _start_paths_at(root, document):
+def start_paths_at(root, document):
     """Return `document` with the paths in it that start at the folder of params.yaml made to start at `root`.
 
     What is absolute or starts with ``~`` stays as it is, and so does everything that names no file of this machine.

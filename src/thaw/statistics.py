@@ -55,6 +55,16 @@ def find_gap(first, second):
     return first[0] / first[1] - second[0] / second[1], float(low), float(high)
 
 
+def find_sd_interval(sd, count):
+    """Return (low, high): the 95 % interval of a standard deviation that `count` values, 2 or more, gave.
+
+    From the chi-squared distribution of the variance of values that scatter normally (Snedecor and Cochran 1989).
+    """
+    freedom = count - 1
+    low, high = (sd * np.sqrt(freedom / scipy.stats.chi2.ppf(q, freedom)) for q in (1 - LEVEL / 2, LEVEL / 2))
+    return float(low), float(high)
+
+
 def measure_calibration(confidence, right):
     """Return (error, table): the expected calibration error, and what it is made of.
 

@@ -167,7 +167,7 @@ def judge_more_overfits(more, less, evidence):
     """
     more, less = more(evidence), less(evidence)
     if not more:
-        return Finding([], "no run of the table opens so much", NOT_RUN)
+        return Finding([], "no run of these backbones opens so much", NOT_RUN)
     counts = [sum(evidence.verdicts[name]["overfitting"] for name in names) for names in (more, less)]
     text = f"overfitting: {counts[0]} of {len(more)}"
     if less:
@@ -435,7 +435,22 @@ def _all(architecture):
 _BASELINE = Pick(published.BASELINE, "baseline")
 _BY_LAYERS, _BY_BLOCKS = _pick("ResNet50", "layer-wise", opens_layers), _pick("ResNet50", "block-wise", opens_blocks)
 _FAMILIES = ("ResNet50", "MobileNetV3Large")
-_TIME = "a measured time, and no result on this page rests on one"
+_TIME = "a measured time, and no result on this page rests on one; `benchmarks/` measures it"
+
+
+def _list_family_claims(architecture):
+    """Yield what resnet50-and-mobilenetv3 claims of MobileNetV3 as a family, with `architecture` in its place.
+
+    Each is (words, function, its arguments but the evidence).
+    """
+    yield "MobileNetV3 beats ResNet50 in every comparable setting", judge_everywhere, architecture, "ResNet50"
+    words = "MobileNetV3 beats ResNet50 with both frozen, by about 6 points"
+    yield words, judge_better, _frozen(architecture), _frozen("ResNet50")
+    yield "3 blocks is best for MobileNetV3", judge_best, _blocks(architecture, 3, 3), _all(architecture)
+    more, less = (
+        _names_of(*(_blocks(name, *span) for name in ("ResNet50", architecture))) for span in ((6, 1000), (1, 5))
+    )
+    yield "Opening more than 5 blocks overfits", judge_more_overfits, more, less
 
 
 def _list_claims():
@@ -461,14 +476,8 @@ def _list_claims():
     yield report, "Unfreezing changes the inference time", judge_inference, ("ResNet50", "MobileNet")
 
     report = "resnet50-and-mobilenetv3"
-    words = "MobileNetV3 beats ResNet50 in every comparable setting"
-    yield report, words, judge_everywhere, "MobileNetV3Large", "ResNet50"
-    words = "MobileNetV3 beats ResNet50 with both frozen, by about 6 points"
-    yield report, words, judge_better, _frozen("MobileNetV3Large"), _frozen("ResNet50")
-    words = "3 blocks is best for MobileNetV3"
-    yield report, words, judge_best, _blocks("MobileNetV3Large", 3, 3), _all("MobileNetV3Large")
-    more, less = (_names_of(*(_blocks(name, *span) for name in _FAMILIES)) for span in ((6, 1000), (1, 5)))
-    yield report, "Opening more than 5 blocks overfits", judge_more_overfits, more, less
+    for words, *judge in _list_family_claims("MobileNetV3Large"):
+        yield report, words, *judge
     more, less = (_names_of(*(_layers_from(name, *span) for name in _FAMILIES)) for span in ((0, 99), (100, 1000)))
     yield report, "Opening from before layer 100 overfits", judge_more_overfits, more, less
     for architecture, gap in (("ResNet50", 0.0656), ("MobileNetV3Large", 0.0432)):
@@ -505,6 +514,11 @@ def _list_claims():
 CLAIMS = [Claim(report, words, functools.partial(function, *rest)) for report, words, function, *rest in _list_claims()]
 
 
+def judge_family(evidence, architecture):
+    """Return [(words, Finding)] on what resnet50-and-mobilenetv3 claims of MobileNetV3, `architecture` in its place."""
+    return [(words, judge(*rest, evidence)) for words, judge, *rest in _list_family_claims(architecture)]
+
+
 def judge_claims(evidence):
     """Return [(Claim, Finding)] in the order of CLAIMS."""
     return [(claim, claim.judge(evidence)) for claim in CLAIMS]
@@ -526,7 +540,7 @@ def describe_claims(evidence):
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts)
     part, photos = evidence.results.part, len(find_right(evidence, evidence.best))
     rows = [
-        [claim.words, claim.report, _name_runs(finding.runs), finding.test, f"**{finding.verdict}**"]
+        [claim.words, claim.report, _name_runs(finding.runs, evidence), finding.test, f"**{finding.verdict}**"]
         for claim, finding in found
     ]
     return "\n\n".join(
@@ -536,7 +550,8 @@ def describe_claims(evidence):
             f"Comparisons are McNemar's exact tests on the {photos:,} photos of {part}, corrected by Holm's method "
             "within a claim; of several runs that a claim could mean, the best on validation stands for them. Of a "
             "claimed difference the direction is judged; its size stands beside what was measured. Claims about "
-            "overfitting and stability go by the rules under “How the runs trained”, and by what most of the runs do. "
+            "overfitting and stability go by the rules under “How the runs trained”, and by what most of the runs do; that "
+            "opening more overfits is supported only where most of the runs that open less do not. "
             "“Too much” and “lower layers” mean that more than half of the FLOPs of a forward pass lie behind the cut.",
             "The runs are those of this table that open what a claim speaks of: their rates, epochs, BatchNorm mode and "
             "weights are this table's, not the report's (its own protocol is a preset, `./run preset`), and their "
@@ -545,7 +560,7 @@ def describe_claims(evidence):
     )
 
 
-def _name_runs(names):
+def _name_runs(names, evidence):
     if len(names) > MOST_NAMED:
         return f"{len(names)} runs"
-    return ", ".join(names) or "–"
+    return ", ".join(name + evidence.results.marks[name] for name in names) or "–"

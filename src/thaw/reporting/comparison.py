@@ -234,7 +234,7 @@ def describe_trainings(evidence):
         found, scores = evidence.verdicts[run.name], results.scores[run.name]
         gap, low, high = statistics.find_gap(*(count_right(scores[part]) for part in JUDGED))
         row = [run.name + results.marks[run.name], f"{100 * gap:.1f}", say_interval(low, high)]
-        row.append(f"{100 * found['rise']:.0f}" if math.isfinite(found["rise"]) else "no number")
+        row.append(f"{100 * found['rise']:.1f}" if math.isfinite(found["rise"]) else "no number")
         row += [f"{100 * found['swing']:.1f}", *("yes" if found[key] else "no" for key in ("overfitting", "unstable"))]
         calibrations = [measure_calibration(evidence, run.name, part) for part in parts]
         rows.append([*row, *("–" if found is None else f"{100 * found[0]:.1f}" for found in calibrations)])

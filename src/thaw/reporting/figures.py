@@ -51,7 +51,8 @@ def list_drawings(evidence, folder="."):
         ),
         Drawing(
             "strategies",
-            f"{counted} by what thaws, the backbones beside each other: {_say_best_strategies(runs)}",
+            f"{counted} by what thaws, the backbones beside each other; best on validation: "
+            f"{_say_best_strategies(runs, rank_runs(results))}",
             runs[["thaws", "family", "run", "part", "accuracy", "low", "high"]],
             functools.partial(plotting.draw_strategies, runs, part, notes),
         ),
@@ -73,10 +74,14 @@ def list_drawings(evidence, folder="."):
 
 
 def draw_latency(evidence, folder="."):
-    """Return the Drawing of accuracy against milliseconds an image, as measured: it differs from run to run."""
+    """Return the Drawing of accuracy against milliseconds an image, as measured: it differs from run to run.
+
+    The runs of a backbone are one forward pass, so they share the shortest time that was measured for any of them.
+    """
     runs, part = tabulate_runs(evidence), evidence.results.part
     times = [read_timing(folder, "evaluate", name)["ms_per_image"] for name in runs["run"]]
     runs["milliseconds"] = [time["batch_1"]["median"] for time in times]
+    runs["milliseconds"] = runs.groupby("group")["milliseconds"].transform("min")
     return Drawing(
         "latency",
         f"{part} accuracy of {len(runs)} runs against milliseconds an image; on the Pareto front: "
@@ -84,7 +89,7 @@ def draw_latency(evidence, folder="."):
         _mark_front(runs, "milliseconds", part),
         functools.partial(
             plotting.draw_tradeoff, runs, "milliseconds", "milliseconds an image, one at a time", part,
-            ["Within a family every run is one forward pass: what differs is noise.", *evidence.results.notes],
+            ["The runs of a backbone are one forward pass: the shortest time measured.", *evidence.results.notes],
         ),
     )  # fmt: skip
 
@@ -229,7 +234,8 @@ def _list_published(results):
     table = tabulate_published(results)
     if table.empty:
         return []
-    words = f"{len(table)} published accuracies beside those measured here, each with its interval where it is known"
+    count = len(table[["report", "row"]].drop_duplicates())
+    words = f"{count} published accuracies beside those measured here, each with its interval where it is known"
     notes = ["What was open is what the parameters and labels of a report leave possible. “v”: of validation."]
     draw = functools.partial(plotting.draw_published, table, [*notes, *results.notes])
     return [Drawing("published", words, table.drop(columns=["mark", "family"]), draw)]
@@ -251,7 +257,8 @@ def tabulate_published(results):
             rows.append(
                 {
                     "report": row["report"],
-                    "published_as": published.name_row(row) + (" (v)" if match.part == "validation" else ""),
+                    "row": row["row"],
+                    "published_as": published.name_row(row) + ("\u00a0(v)" if match.part == "validation" else ""),
                     "run": run.name,
                     "mark": results.marks[run.name],
                     "family": name_family(results, run),
@@ -293,9 +300,9 @@ def _list_run(evidence, run):
     ]
 
 
-def _say_best_strategies(runs):
-    """Return which of its strategies each family reaches most with, in words."""
-    best = runs.sort_values("accuracy", ascending=False, kind="stable").drop_duplicates("family")
+def _say_best_strategies(runs, ranking):
+    """Return the strategy of each family that is first in `ranking`, and what it reaches, in words."""
+    best = runs.set_index("run").loc[ranking].drop_duplicates("family")
     return ", ".join(f"{row.family} {100 * row.accuracy:.1f} % with {row.thaws}" for row in best.itertuples())
 
 

@@ -132,7 +132,8 @@ def describe_published(results):
         "A row per published row. What was open is what the parameters and labels of the report leave possible. Where "
         "the printed digits give away the number of photos, both accuracies have an interval (Wilson's, 95 %), and "
         "“agree at this size” means that the interval of their difference (Newcombe's, 95 %) holds zero; they "
-        "are of different draws of the test photos. Our run is one that opens the same; its rate, epochs, BatchNorm mode "
+        "are of different draws of the test photos. Each verdict is by itself: of twenty runs that are alike, one comes "
+        "out as higher or lower by chance. Our run is one that opens the same; its rate, epochs, BatchNorm mode "
         "and weights are this table's, and a difference may come from any of them. Accuracies in percent, of test "
         "unless the row says validation."
     ]

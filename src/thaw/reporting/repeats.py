@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from thaw import statistics
 from thaw.reporting.comparison import judge_pairs, say_pair
 from thaw.reporting.results import read_metrics, read_plot
 from thaw.reporting.tables import NOT_RUN, percent, say_interval, to_markdown
@@ -69,18 +70,24 @@ def _describe_replicates(repeats, results):
             row.append(f"{percent(score['mean'])} ± {percent(score['sd'])}")
         row += [f"{percent(min(counted['values']))} – {percent(max(counted['values']))}", percent(error)]
         rows.append(row)
-        weight = "the photos weigh more" if counted["sd"] < error else "the seed weighs at least as much"
+        low, high = statistics.find_sd_interval(counted["sd"], len(document["seeds"]))
+        weight = "so few seeds do not show which weighs more"
+        if high < error:
+            weight = "the photos weigh more"
+        elif low > error:
+            weight = "the seed weighs more"
         sentences.append(
-            f"{shown}: another seed moves the accuracy on {part} by {percent(counted['sd'])} points, {photos:,} other "
-            f"photos would by {percent(error)}: {weight}."
+            f"{shown}: another seed moves the accuracy on {part} by {percent(counted['sd'])} points "
+            f"({percent(low)} – {percent(high)}), {photos:,} other photos would by {percent(error)}: {weight}."
         )
     header = ["Run", "Seeds", *(f"{key.capitalize()} %" for key in parts), f"Lowest – highest on {part}"]
     header.append("Standard error of one accuracy, points")
     return [
         "**Other seeds.** The run trained again, and the frozen run that it starts from, with other first weights of "
         "the head, other dropout and another order of the photos; the table's own training is among them. ± is the "
-        "standard deviation over the seeds, which so few of them tell roughly. The standard error is what the draw of "
-        f"the {part} photos alone does to an accuracy.",
+        "standard deviation over the seeds, which so few of them tell roughly: below the table with its 95 % interval, "
+        "from the χ² distribution, for accuracies that scatter normally. The standard error is what the draw of the "
+        f"{part} photos alone does to an accuracy.",
         to_markdown(header, rows),
         *_list(sentences),
     ]

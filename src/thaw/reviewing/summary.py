@@ -102,10 +102,12 @@ def list_verdicts(before, after):
     best = [side.summary.get("best") for side in (before, after)]
     if None not in best and best[0] != best[1]:
         found.append(f"The best on validation is {code(best[1])}, was {code(best[0])}.")
+    counts = [len(side.pairs) for side in (before, after)]
+    counted = "" if counts[0] == counts[1] else f" (corrected for {counts[1]} tests, was: for {counts[0]})"
     for pair, (first, second) in compare(before.pairs, after.pairs).items():
         if None not in (first, second):
             names = " and ".join(code(name) for name in sorted(pair))
-            found.append(f"{names}: {_say_better(second)}, was: {_say_better(first)}.")
+            found.append(f"{names}: {_say_better(second)}, was: {_say_better(first)}{counted}.")
     for name, run in after.runs.items():
         if name in before.runs:
             for verdict, (was, now) in compare(judge_training(before.runs[name]), judge_training(run)).items():
