@@ -51,3 +51,8 @@ def test_a_run_that_has_not_been_run_says_so_on_the_page(page, root):
     name = {pitfalls: f"{pitfalls.SOUND}-batch", family: "mobilenetv3small-blocks-3"}[page]
     (root / "presets" / page.PRESET / f"metrics/evaluate/{name}.json").unlink()
     assert re.search(rf"\| {name} \|[^\n]* not run yet \|", write(page, root))
+
+
+def test_of_a_mistake_that_has_not_been_made_no_outcome_is_told(root):
+    (root / "presets" / pitfalls.PRESET / f"metrics/evaluate/{pitfalls.SOUND}-batch.json").unlink()
+    assert f"- `{pitfalls.SOUND}-batch`: not run yet." in write(pitfalls, root)
