@@ -191,6 +191,14 @@ def test_runs_that_open_the_same_stand_in_one_row_and_not_on_each_other():
     assert first != second and abs(first) < 0.5 and abs(second) < 0.5 and other == 1
 
 
+def test_the_mark_of_a_footnote_stands_at_the_family_in_the_legend():
+    """For figures that name no runs."""
+    table = make_runs(3)
+    table["mark"] = ["", "¹", "¹"]
+    words = [text.get_text() for text in plotting.draw_strategies(table, "test", ["¹ a note"]).legends[0].get_texts()]
+    assert "MobileNet¹" in words and plotting.SCRATCH in words
+
+
 def make_scores(panels):
     cells = itertools.product(range(panels), ("frozen", "finetuned"), ("class", "NA"))
     rows = [(f"net {i}", "run", "", kind, "MobileNet", label, 0.8) for i, kind, label in cells]

@@ -743,7 +743,7 @@ def test_a_run_that_has_not_been_run_says_so_in_every_table(params, folder, undr
     row = find_row(page, "wide-layers-3")
     assert row[1] == "WideNet" and "not run yet" in row
     assert "1 run of the table not run yet: wide-layers-3." in page
-    assert re.search("^wide-layers-3 +.*not run yet$", tables.render_table(params, folder), re.MULTILINE)
+    assert re.search("^wide-layers-3 +.*not run yet( +–){4}$", tables.render_table(params, folder), re.MULTILINE)
     assert "curves-wide-layers-3.svg" not in page
     assert read_json(folder / "metrics/summary.json")["summary"]["runs"] == 3
 

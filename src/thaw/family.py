@@ -12,7 +12,7 @@ from thaw.params import run
 from thaw.reporting.claims import VERDICTS, judge_family
 from thaw.reporting.figures import Drawing, tabulate_runs
 from thaw.reporting.results import rank_runs
-from thaw.reporting.tables import NOT_RUN, interval, percent, to_markdown
+from thaw.reporting.tables import interval, list_rows, percent, to_markdown
 
 PRESET = "mobilenetv3-family"
 RELATIVES = {
@@ -85,27 +85,17 @@ def _summarize(found):
 
 
 def _tabulate(evidence):
-    results, rows = evidence.results, []
+    results = evidence.results
+    runs = [run for run in results.listed if run.kind != "baseline"]
     header = ["Run", "What thaws", "Trainable parameters", "Validation %", f"{results.part.capitalize()} %"]
     header += ["95 % interval", "Overfitting"]
-    for entry in results.listed:
-        if entry.kind == "baseline":
-            continue
-        if not results.has(entry):
-            rows.append([entry.name, entry.thaws, NOT_RUN, "–", "–", "–", "–"])
-            continue
-        scores = results.scores[entry.name]
-        rows.append(
-            [
-                entry.name + results.marks[entry.name],
-                entry.thaws,
-                f"{scores['trainable_parameters']:,}",
-                percent(scores["validation"]["accuracy"]),
-                percent(scores[results.part]["accuracy"]),
-                interval(scores, results.part),
-                "yes" if evidence.verdicts[entry.name]["overfitting"] else "no",
-            ]
-        )
+
+    def measure(run, scores):
+        accuracies = [percent(scores[part]["accuracy"]) for part in ("validation", results.part)]
+        overfits = "yes" if evidence.verdicts[run.name]["overfitting"] else "no"
+        return [f"{scores['trainable_parameters']:,}", *accuracies, interval(scores, results.part), overfits]
+
+    rows = list_rows(results, runs, len(header), lambda run: [run.name, run.thaws], measure)
     return to_markdown(header, rows, left=2)
 
 

@@ -16,7 +16,7 @@ from thaw.kept import show, write_page
 from thaw.params import run
 from thaw.reporting.comparison import compare_pairs, say_pair
 from thaw.reporting.figures import Drawing, tabulate_runs
-from thaw.reporting.tables import NOT_RUN, interval, percent, say_count, to_markdown
+from thaw.reporting.tables import NOT_RUN, interval, list_rows, percent, say_count, to_markdown
 
 PRESET = "pitfalls"
 SOUND, FROZEN = "mobilenet-blocks-2", "mobilenet"  # the runs that make no mistake
@@ -142,26 +142,17 @@ def _summarize(pairs, results):
 
 
 def _tabulate(evidence, found):
-    results, rows = evidence.results, []
+    results = evidence.results
+    runs = [run for run in results.listed if run.name not in AGES and run.kind != "baseline"]
     header = ["Run", "Mistake", "Validation %", f"{results.part.capitalize()} %", "95 % interval", "Against the sound run"]
-    for entry in results.listed:
-        if entry.name in AGES or entry.kind == "baseline":
-            continue
-        if not results.has(entry):
-            rows.append([entry.name, _name_mistake(entry.name), NOT_RUN, "–", "–", "–"])
-            continue
-        scores, pair = results.scores[entry.name], found.get(entry.name)
+
+    def measure(run, scores):
+        pair = found.get(run.name)
+        accuracies = [percent(scores[part]["accuracy"]) for part in ("validation", results.part)]
         words = "–" if pair is None else f"{pair.paired.first_only} against {pair.paired.second_only}"
-        rows.append(
-            [
-                entry.name + results.marks[entry.name],
-                _name_mistake(entry.name),
-                percent(scores["validation"]["accuracy"]),
-                percent(scores[results.part]["accuracy"]),
-                interval(scores, results.part),
-                words,
-            ]
-        )
+        return [*accuracies, interval(scores, results.part), words]
+
+    rows = list_rows(results, runs, len(header), lambda run: [run.name, _name_mistake(run.name)], measure)
     return to_markdown(header, rows, left=2)
 
 

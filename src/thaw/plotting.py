@@ -537,13 +537,16 @@ def _say_gap(axes, part, epoch, colour):
 
 
 def _add_legend(figure, table, entries=(), hollow=True):
-    """Write above everything else what the families look like, what a hollow marker means, and `entries`.
+    """Write above everything else what the families look like, with the marks of their footnotes, what a hollow marker
+    means, and `entries`.
 
     An entry is (what is drawn, words).
     """
     found = []
     for family, look in find_looks(table["family"]).items():
-        found.append((Line2D([], [], color=look.colour, marker=look.marker, linestyle="", markersize=6.5), family))
+        marks = "".join(dict.fromkeys(table.loc[table["family"] == family, "mark"]))
+        marker = Line2D([], [], color=look.colour, marker=look.marker, linestyle="", markersize=6.5)
+        found.append((marker, family + marks))
     if hollow and (table["kind"] == "frozen").any():
         ring = Line2D([], [], color=INK, marker="o", linestyle="", markersize=6, markerfacecolor="white")
         found.append((ring, "hollow: frozen, head only"))

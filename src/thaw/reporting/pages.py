@@ -401,7 +401,7 @@ def _list_waiting(results):
     if not results.waiting:
         return []
     runs, names = say_count(len(results.waiting), "run"), ", ".join(run.name for run in results.waiting)
-    return [f"{runs} of the table not run yet: {names}. `./run dvc repro` runs them."]
+    return [f"{runs} of the table not run yet: {names}. `./run dvc repro` runs what is missing."]
 
 
 def _list_notes(results):

@@ -17,17 +17,15 @@ def render_table(params, folder="."):
     best = rank_runs(results)[0]
     parts = dict.fromkeys(("validation", results.part))
     header = ["run", "thaws", "trainable", *parts, "95 % interval", "s/epoch"]
-    rows = []
-    for run in results.listed:
-        if not results.has(run):
-            rows.append([run.name, run.thaws, NOT_RUN, *[""] * (len(header) - 3)])
-            continue
-        scores = results.scores[run.name]
-        row = [run.name + results.marks[run.name] + " *" * (run.name == best), run.thaws]
-        row.append(f"{scores['trainable_parameters']:,}")
-        row += [*(percent(scores[part]["accuracy"]) for part in parts), interval(scores, results.part)]
-        row.append(f"{read_timing(folder, 'train', run.name)['seconds']['per_epoch']:.2f}")
-        rows.append(row)
+
+    def measure(run, scores):
+        accuracies = [percent(scores[part]["accuracy"]) for part in parts]
+        seconds = read_timing(folder, "train", run.name)["seconds"]["per_epoch"]
+        return [f"{scores['trainable_parameters']:,}", *accuracies, interval(scores, results.part), f"{seconds:.2f}"]
+
+    rows = list_rows(results, results.listed, len(header), lambda run: [run.name, run.thaws], measure)
+    for run, row in zip(results.listed, rows, strict=True):
+        row[0] += " *" * (run.name == best)
     notes = ["* best on validation; accuracies in percent", *results.notes]
     if results.part != "test":
         notes.insert(1, NO_TEST)
@@ -40,21 +38,18 @@ def compare_in_markdown(results):
     header = ["Run", "Backbone", "What thaws", "Epochs", "Trainable parameters"]
     header += [*(f"{part.capitalize()} %" for part in parts), "95 % interval"]
     header += [f"{results.part.capitalize()} macro F1", "Weight file MB"]
-    best, rows = rank_runs(results)[0], []
-    for run in results.listed:
-        if not results.has(run):
-            row = [run.name, name_network(results, run), run.thaws, run.training, NOT_RUN]
-            rows.append([*row, *["–"] * (len(header) - len(row))])
-            continue
-        scores = results.scores[run.name]
-        name = f"**{run.name}**" if run.name == best else run.name
-        row = [name + results.marks[run.name], name_network(results, run), run.thaws, run.training]
-        row.append(f"{scores['trainable_parameters']:,}")
-        row += [percent(scores[part]["accuracy"]) for part in parts]
-        row += [interval(scores, results.part), f"{scores[results.part]['f1']:.4f}"]
-        row.append(f"{scores['weights_bytes'] / 1e6:.2f}")
-        rows.append(row)
-    return to_markdown(header, rows, left=4)
+    best = rank_runs(results)[0]
+
+    def name(run):
+        shown = f"**{run.name}**" if run.name == best else run.name
+        return [shown, name_network(results, run), run.thaws, run.training]
+
+    def measure(run, scores):
+        accuracies = [percent(scores[part]["accuracy"]) for part in parts]
+        row = [f"{scores['trainable_parameters']:,}", *accuracies, interval(scores, results.part)]
+        return [*row, f"{scores[results.part]['f1']:.4f}", f"{scores['weights_bytes'] / 1e6:.2f}"]
+
+    return to_markdown(header, list_rows(results, results.listed, len(header), name, measure), left=4)
 
 
 def tabulate_in_markdown(evidence):
@@ -69,24 +64,41 @@ def tabulate_in_markdown(evidence):
     for part in parts:
         header += [f"{part.capitalize()} {score}" for score in ("%", "loss", "precision", "recall", "F1")]
     header.append("Train − validation, points")
-    rows = []
-    for number, run in enumerate(results.listed, start=1):
-        row = [run.name, number, name_network(results, run), run.thaws, run.training, run.optimizer]
-        if not results.has(run):
-            rows.append([*row, NOT_RUN, *["–"] * (len(header) - len(row) - 1)])
-            continue
-        row[0] += results.marks[run.name]
-        scores, flops = results.scores[run.name], evidence.flops[run.name]
-        row += [f"{scores[key]:,}" for key in ("trainable_parameters", "total_parameters")]
+    numbers = {run.name: number for number, run in enumerate(results.listed, start=1)}
+
+    def name(run):
+        return [run.name, numbers[run.name], name_network(results, run), run.thaws, run.training, run.optimizer]
+
+    def measure(run, scores):
+        flops = evidence.flops[run.name]
+        row = [f"{scores[key]:,}" for key in ("trainable_parameters", "total_parameters")]
         row.append(f"{scores['weights_bytes'] / 1e6:.2f}")
         row += [f"{flops[key] / 1e6:,.2f}" for key in ("forward", "training_step")]
         for part in parts:
             row.append(percent(scores[part]["accuracy"]))
             losses = [scores[part][score] for score in ("loss", "precision", "recall", "f1")]
             row += ["no number" if value is None else f"{value:.4f}" for value in losses]
-        row.append(f"{100 * (scores['train']['accuracy'] - scores['validation']['accuracy']):.1f}")
+        return [*row, f"{100 * (scores['train']['accuracy'] - scores['validation']['accuracy']):.1f}"]
+
+    return to_markdown(header, list_rows(results, results.listed, len(header), name, measure), left=6)
+
+
+def list_rows(results, runs, width, name, measure):
+    """Return the rows of a table of `runs` (Runs), each with `width` cells: what a run is, then what was measured.
+
+    `name(run)` gives the first cells, the name first, which gets the mark of its footnote; `measure(run, scores)` gives
+    the others from the document of its evaluation. A run that has not been run says so, and has dashes.
+    """
+    rows = []
+    for run in runs:
+        row = name(run)
+        if results.has(run):
+            row[0] += results.marks[run.name]
+            row += measure(run, results.scores[run.name])
+        else:
+            row += [NOT_RUN, *["–"] * (width - len(row) - 1)]
         rows.append(row)
-    return to_markdown(header, rows, left=6)
+    return rows
 
 
 def name_network(results, run):
