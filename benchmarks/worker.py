@@ -24,6 +24,7 @@ from thaw.resuming import Unfinished
 from thaw.training import Phase, Training, fit, measure_peak_memory
 
 RECORDS = "data/records"
+OTHER_ORDERS = 50_000  # added to the seed of an order: that of no epoch here
 ADAM = {"name": "adam", "learning_rate": 1e-4}
 
 
@@ -95,13 +96,13 @@ class Turns(Unfinished):
         self.cpu = time.process_time()
 
     def keep(self, variables, rows):
-        start, first = time.perf_counter(), self.source.first
+        start, rehearsal = time.perf_counter(), self.source.rehearsal
         super().keep(variables, rows)
         kept = time.perf_counter() - start
         train, validation = self.photos
         # The rehearsal of the first batch is no part of an epoch.
-        wall, cpu = rows[-1]["seconds"] - first["wall"], time.process_time() - self.cpu - first["cpu"]
-        self.reply(wall=wall, cpu=cpu, first=first, kept=kept, train=train, validation=validation)
+        wall, cpu = rows[-1]["seconds"] - rehearsal["wall"], time.process_time() - self.cpu - rehearsal["cpu"]
+        self.reply(wall=wall, cpu=cpu, first=self.source.first, kept=kept, train=train, validation=validation)
         self.cpu = time.process_time()
 
 
@@ -138,12 +139,14 @@ def train_with_thaw(row, network, cut, params, reply):
 class Slice:
     """The first `count` photos of each epoch's order of a source.
 
-    Of less than an epoch, `first` has the seconds of its first batch on both clocks, rehearsed before the epoch: it fills
-    what shuffles, once for each epoch however long it is.
+    Of less than an epoch, `first` has the seconds of its first batch on both clocks, rehearsed before the epoch in
+    another order: nothing is read ahead of it, or it fills what shuffles, once for each epoch however long it is.
+    `rehearsal` has the seconds of all that the epoch is not.
     """
 
     def __init__(self, source, count):
-        self.source, self.count, self.first = source, count, {"wall": 0, "cpu": 0}
+        self.source, self.count = source, count
+        self.first = self.rehearsal = {"wall": 0, "cpu": 0}
 
     def read_batches(self, batch_size, order=None):
         batches = self.source.read_batches(batch_size, order)
@@ -151,8 +154,11 @@ class Slice:
             return batches
         if order is not None:
             wall, cpu = time.perf_counter(), time.process_time()
-            next(iter(batches))
+            rehearsed = iter(self.source.read_batches(batch_size, order + OTHER_ORDERS))
+            next(rehearsed)
             self.first = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+            del rehearsed  # waits for what is read ahead
+            self.rehearsal = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
         return batches.take(-(-self.count // batch_size))
 
 

@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import tempfile
 import threading
 import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from small import assert_close, plain_head
+from tensorflow.python.framework.config import disable_op_determinism
 
 from thaw import activations, backbones, records, unfreezing
 from thaw.activations import Images, Pixels, Prefix
@@ -227,6 +230,63 @@ def test_no_pipeline_is_tuned_while_it_runs(held, project, network, threads):
     for order in (None, 1):
         for held_or_read in (source, Pixels(*TRAIN)):
             assert held_or_read.read_batches(5, order).options().autotune.enabled is False
+
+
+@pytest.fixture
+def determinism():
+    """As a stage has it; TensorFlow has no public way back."""
+    tf.config.experimental.enable_op_determinism()
+    yield
+    disable_op_determinism()
+
+
+def test_the_next_batch_is_read_while_one_is_in_use(project, network, threads, monkeypatch, determinism):
+    """Or training would wait for the disk in every step; with op determinism tf.data does not prefetch from Python."""
+    monkeypatch.setattr(activations, "IN_MEMORY", 0)
+    begun, read = [threading.Event() for _ in range(2)], activations.read_rows
+
+    def note(*rows):
+        next(event for event in begun if not event.is_set()).set()
+        return read(*rows)
+
+    monkeypatch.setattr(activations, "read_rows", note)
+    source = activations.open_part(make_prefix(network, threads), TRAIN)
+    batches = iter(source.read_batches(len(source.labels) // 2, 1))
+    next(batches)
+    assert begun[1].wait(60)
+
+
+@pytest.mark.parametrize("shape", [(9, 3), (9, 7, 5, 300)])
+def test_rows_of_a_file_are_those_of_its_memory_map(shape, tmp_path):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    np.save(tmp_path / "values.npy", values)
+    mapped, rows = np.load(tmp_path / "values.npy", mmap_mode="r"), np.array([8, 0, 3, 3])
+    np.testing.assert_array_equal(activations.read_rows(mapped, rows), values[rows])
+    assert activations.read_rows(mapped, rows[:0]).shape == (0, *shape[1:])
+
+
+def test_rows_of_a_deleted_file_are_still_read(tmp_path):
+    """The store may be deleted at any time."""
+    values = np.arange(27_000, dtype=np.float32).reshape(9, 3000)
+    np.save(tmp_path / "values.npy", values)
+    mapped = np.load(tmp_path / "values.npy", mmap_mode="r")
+    (tmp_path / "values.npy").unlink()
+    np.testing.assert_array_equal(activations.read_rows(mapped, np.array([8, 0])), values[[8, 0]])
+
+
+def test_rows_of_a_map_without_a_named_file_are_read(tmp_path):
+    with tempfile.TemporaryFile(dir=tmp_path) as file:
+        mapped = np.memmap(file, np.uint8, "w+", shape=(9, 3000))
+    mapped[4] = 7
+    np.testing.assert_array_equal(activations.read_rows(mapped, np.array([4, 0])), [[7] * 3000, [0] * 3000])
+
+
+def test_rows_of_a_file_that_was_cut_off_are_an_error(tmp_path):
+    np.save(tmp_path / "values.npy", np.zeros((9, 3000), np.float32))
+    mapped = np.load(tmp_path / "values.npy", mmap_mode="r")
+    os.truncate(tmp_path / "values.npy", 5 * 12_000)
+    with pytest.raises(OSError, match="values.npy: shorter than it was"):
+        activations.read_rows(mapped, np.array([0, 8]))
 
 
 @pytest.mark.parametrize("order", [None, 1, 2])

@@ -1,6 +1,7 @@
 """The documentation against what is there: links, commands, the reference of params.yaml, the map of the code."""
 
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -22,6 +23,16 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/RE
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 COMMANDS = re.findall(r'add_parser\("(\w+)"', (ROOT / "src" / "thaw" / "__main__.py").read_text())
 PARSER = markdown_it.MarkdownIt("commonmark").enable("table")
+
+def test_no_training_took_the_memory_that_the_design_says_none_takes():
+    (limit,) = re.findall(r"no training of the table takes (\d+) GiB", (ROOT / "docs/design.md").read_text())
+    peaks = [
+        document["peak_memory_mib"]
+        for path in (ROOT / "metrics/timing/train").glob("*.json")
+        for document in json.loads(path.read_text()).values()
+    ]
+    assert len(peaks) > 10 and max(peaks) < 1024 * int(limit)
+
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 

@@ -117,6 +117,17 @@ def test_batch_mode_moves_the_statistics_of_open_layers_alone(small_network):
     assert moved == {"conv_dw_12_bn", "conv_pw_12_bn", "conv_dw_13_bn", "conv_pw_13_bn"}
 
 
+def test_batch_mode_leaves_frozen_statistics_behind_the_cut():
+    """In a residual block the cut lies before layers that stay frozen."""
+    network = networks.build_classifier("ResNet50", 0.125, SIZE, plain_head(), 3)
+    before = {name: statistics_of(norm) for name, norm in norms_of(network).items()}
+    parts = take_apart(network, {"layers": 7}, "batch", "ResNet50")
+    behind = {layer.name for layer in find_backbone(parts.tail).layers}
+    train(parts)
+    moved = {name for name, norm in norms_of(network).items() if (statistics_of(norm) != before[name]).any()}
+    assert moved == {"conv5_block3_2_bn", "conv5_block3_3_bn"} and "conv5_block3_1_bn" in behind
+
+
 @pytest.mark.parametrize("mode, trains", [("inference", True), ("frozen", False)])
 def test_gamma_and_beta_train_in_inference_mode_alone(mode, trains, small_network):
     norm = norms_of(small_network)["conv_pw_13_bn"]

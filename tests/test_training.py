@@ -1,5 +1,7 @@
 """Runs: what trains, what is written, and how an epoch is scored."""
 
+import pathlib
+
 import h5py
 import keras
 import numpy as np
@@ -161,6 +163,16 @@ def test_the_evaluation_agrees_with_the_whole_network_run_on_the_photos(project,
     assert list(table.actual) == [f"class{label}" for label in labels.numpy()]
 
 
+def test_the_evaluation_reads_what_the_training_stored(project, params, monkeypatch):
+    monkeypatch.setattr(activations, "is_worth_storing", lambda *_: True)
+    monkeypatch.delenv("THAW_STORE", raising=False)
+    pretrain()
+    train_frozen(params)
+    monkeypatch.delattr(activations.Pixels, "read_batches")
+    evaluation.evaluate("small", params, "data/records")
+    assert pathlib.Path("metrics/evaluate/small.json").exists()
+
+
 def test_without_a_test_part_validation_is_what_counts(tmp_path, monkeypatch, params):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("THAW_STORE", raising=False)
@@ -186,7 +198,8 @@ def test_a_run_that_diverges_writes_null_for_its_loss(project, params):
 # From the store and from the records: the same run
 
 PLAIN, STORED = "none", ".thaw/activations"
-WAYS = [pytest.param(STORED, id="store"), pytest.param(PLAIN, id="records")]
+ON_DISK = "./.thaw/activations"  # the same store, read in every batch as entries too large for memory are
+WAYS = [pytest.param(STORED, id="store"), pytest.param(ON_DISK, id="disk"), pytest.param(PLAIN, id="records")]
 # Rounding grows in proportion with SGD; Adam would make a whole step of a gradient that is rounding alone.
 SGD = {"name": "sgd", "learning_rate": 0.005, "momentum": 0.9}
 TUNED = {"from": "pretrained/small", "head": HEAD, "optimizer": SGD, "epochs": 3}
@@ -196,6 +209,7 @@ def tune(params, monkeypatch, store, **changes):
     """Fine-tune from the same weights with the store at `store`; return the weights {name: value} before and after."""
     monkeypatch.setenv("THAW_STORE", store)
     monkeypatch.setattr(activations, "is_worth_storing", lambda *_: True)
+    monkeypatch.setattr(activations, "IN_MEMORY", 0 if store == ON_DISK else 64 << 20)
     before = {}
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
@@ -219,7 +233,7 @@ def tune(params, monkeypatch, store, **changes):
 
 @pytest.fixture(scope="module")
 def tuned_both_ways(tmp_path_factory):
-    """Give a function (batch_norm) -> {store: (weights before, weights after)} of one run; each is run once."""
+    """Give a function (batch_norm) -> {way: (weights before, weights after)} of one run; each is run once."""
     folder, found = tmp_path_factory.mktemp("both"), {}
     settings = training.Training(seed=1, batch_size=8)
     compute = Compute(threads=2, onednn_isa="AVX2")
@@ -234,7 +248,7 @@ def tuned_both_ways(tmp_path_factory):
                     records.write_records(rows, "photos", records.Image(size=SIZE, shards=2), "data/records")
                     pretrain()
                 found[batch_norm] = {
-                    store: tune(params, patch, store, batch_norm=batch_norm) for store in (STORED, PLAIN)
+                    store: tune(params, patch, store, batch_norm=batch_norm) for store in (STORED, ON_DISK, PLAIN)
                 }
         return found[batch_norm]
 
@@ -261,6 +275,8 @@ def assert_same_run(one, other):
 def test_a_run_from_the_store_ends_with_the_weights_of_one_from_the_records(mode, tuned_both_ways):
     ways = tuned_both_ways(mode)
     assert_same_run(ways[STORED], ways[PLAIN])
+    for in_memory, on_disk in zip(ways[STORED][1].values(), ways[ON_DISK][1].values(), strict=True):
+        np.testing.assert_array_equal(in_memory, on_disk)
 
 
 @pytest.mark.parametrize("way", WAYS)

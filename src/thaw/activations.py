@@ -1,7 +1,7 @@
 """The store of prefix activations: what a frozen prefix makes of each image, computed once.
 
-An entry is a folder with one float32 array, memory-mapped when it is read, and a document that says what it is. Entries
-lie outside DVC and git, in the folder that THAW_STORE names (default `.thaw/activations`; `none` stores nothing). The
+An entry is a folder with one float32 array, opened as a memory map, and a document that says what it is. Entries lie
+outside DVC and git, in the folder that THAW_STORE names (default `.thaw/activations`; `none` stores nothing). The
 name of an entry is the digest of everything that its values depend on, so it never goes stale, and any run with the
 same prefix on the same images shares it. The entries used least recently make room for new ones.
 """
@@ -56,18 +56,23 @@ class Source(NamedTuple):
             rows = (self.inputs[indices], self.labels[indices])
             return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).prefetch(2).with_options(UNTUNED)
 
-        def gather(batch):
-            inputs = self.inputs[batch]
-            # Pages that were read count as this process's memory until they are given back; the disk cache keeps them.
-            self.inputs.base.madvise(mmap.MADV_DONTNEED)
-            return inputs, self.labels[batch]
+        batches = np.split(indices, range(batch_size, count, batch_size))
 
-        def gather_in_graph(batch):
-            inputs, labels = tf.numpy_function(gather, [batch], (tf.float32, tf.int64))
-            return tf.ensure_shape(inputs, (None, *self.inputs.shape[1:])), tf.ensure_shape(labels, (None,))
+        def gather(rows):
+            return read_rows(self.inputs, rows), self.labels[rows]
 
-        batches = tf.data.Dataset.from_tensor_slices(indices).batch(batch_size)
-        return batches.map(gather_in_graph, num_parallel_calls=1).prefetch(2).with_options(UNTUNED)
+        def read_ahead():
+            """Yield the batches; while one is in use a thread reads the next, as prefetch would not: op determinism."""
+            with concurrent.futures.ThreadPoolExecutor(1) as reader:
+                coming = reader.submit(gather, batches[0])
+                for rows in batches[1:]:
+                    batch, coming = coming.result(), reader.submit(gather, rows)
+                    yield batch
+                yield coming.result()
+
+        signature = (tf.TensorSpec((None, *self.inputs.shape[1:]), tf.float32), tf.TensorSpec((None,), tf.int64))
+        read = tf.data.Dataset.from_generator(read_ahead, output_signature=signature)
+        return read.apply(tf.data.experimental.assert_cardinality(len(batches))).with_options(UNTUNED)
 
 
 class Pixels(NamedTuple):
@@ -143,6 +148,38 @@ def _shuffle(count, order):
     """Return the indices (n,) int64 of a part in the order in which `records.read_batches` would read it."""
     shuffled = tf.data.Dataset.range(count).shuffle(min(count, records.SHUFFLED_TOGETHER), seed=order)
     return next(shuffled.batch(count).with_options(UNTUNED).as_numpy_iterator())
+
+
+def read_rows(values, rows):
+    """Return `values[rows]`, (b, ...), for `rows` (b,) int; a memory map of a named file is read from that file.
+
+    Through the map each page fault would read what lies around it, megabytes on some disks, and pages that are given
+    back stop the other threads. Raises OSError where the file has become shorter.
+    """
+    if not isinstance(getattr(values, "base", None), mmap.mmap):
+        return values[rows]
+    if values.filename is not None:
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile: the map still holds it
+            return _read_from_file(values, rows)
+    found = values[rows]
+    # Pages that were read count as this process's memory until they are given back; the disk cache keeps them.
+    values.base.madvise(mmap.MADV_DONTNEED)
+    return found
+
+
+def _read_from_file(values, rows):
+    found = np.empty((len(rows), *values.shape[1:]), values.dtype)
+    size = found[:1].nbytes
+    starts = [values.offset + int(row) * size for row in rows]
+    with open(values.filename, "rb") as file:
+        for start in starts:  # of all before the first is read, so that the disk has them in its queue together
+            before = start % mmap.PAGESIZE
+            values.base.madvise(mmap.MADV_WILLNEED, start - before, before + size)
+        for place, start in zip(found, starts, strict=True):
+            file.seek(start)
+            if file.readinto(place) != size:
+                raise OSError(f"{values.filename}: shorter than it was when it was opened")
+    return found
 
 
 def is_worth_storing(network, cut, epochs):

@@ -58,23 +58,14 @@ class Rows:
         self.shape = (len(chosen), *arrays[0].shape[1:])
         self.nbytes = 4 * math.prod(self.shape)
 
-    @property
-    def base(self):
-        """What gives memory pages back: a Source asks the base of its array to."""
-        return self
-
     def __getitem__(self, indices):
         rows = self.chosen[indices]
         found = np.empty((len(rows), *self.shape[1:]), np.float32)
         which = np.searchsorted(self.starts, rows, side="right") - 1
         for number, array in enumerate(self.arrays):
             here = which == number
-            found[here] = array[rows[here] - self.starts[number]]
+            found[here] = activations.read_rows(array, rows[here] - self.starts[number])
         return found if self.boxes is None else views.cut_out(found, self.boxes[rows]).numpy()
-
-    def madvise(self, advice):
-        for array in self.arrays:
-            array.base.madvise(advice)
 
 
 def replicate(name, params, folder):

@@ -78,7 +78,7 @@ class FinetuneRun(Phase):
 
     start: str = pydantic.Field(alias="from")  # an entry of `frozen`, or pretrained/BACKBONE for a new head
     unfreeze: Unfreeze
-    batch_norm: BatchNorm
+    batch_norm: BatchNorm = "inference"
     head: networks.Head | None = None  # with pretrained/BACKBONE
 
 
@@ -120,8 +120,8 @@ def fit(model, train, validation, phase, training, unfinished):
     source. Columns: `epoch` from 1; loss, accuracy and macro precision, recall and F1 as `train_*` (running, over the
     epoch as it trains) and `validation_*` (after it); `seconds`, the wall time of the epoch, validation included; and
     `waiting`, the seconds of the last epoch in which training or validation waited for data, and 0 for the others. The
-    weights are those after the last epoch: no epoch is chosen. `unfinished` (resuming.Unfinished) keeps the state after each epoch, and a run goes on
-    from what it kept.
+    weights are those after the last epoch: no epoch is chosen. `unfinished` (resuming.Unfinished) keeps the state after
+    each epoch, and a run goes on from what it kept.
     """
     classes = model.output_shape[-1]
     # Compiled is a model around the same layers: what is compiled itself is saved with its optimizer's state.
