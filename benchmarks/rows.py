@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from thaw.unfreezing import Unfreeze
 
-TURN = 8e11  # FLOPs of a turn: some seconds on two cores
+TURN = 2.4e12  # FLOPs of a turn: some twenty seconds on two cores, beside which the start of an epoch is little
 SHORTEST = 5  # training batches of a turn
 BATCH = 32
 
