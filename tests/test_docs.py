@@ -1,7 +1,6 @@
 """The documentation against what is there: links, commands, the reference of params.yaml, the map of the code."""
 
 import importlib.util
-import json
 import re
 import shlex
 import subprocess
@@ -18,6 +17,7 @@ from thaw import reference, schema
 from thaw.backbones import ARCHITECTURES, Architecture, build, find_blocks
 from thaw.params import Section
 from thaw.presets import ROOT, list_presets
+from thaw.publishing import read_json
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
@@ -214,6 +214,6 @@ def test_no_training_took_the_memory_that_the_design_says_none_takes():
     peaks = [
         document["peak_memory_mib"]
         for path in (ROOT / "metrics/timing/train").glob("*.json")
-        for document in json.loads(path.read_text()).values()
+        for document in read_json(path).values()
     ]
     assert len(peaks) > 10 and max(peaks) < 1024 * int(limit)

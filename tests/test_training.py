@@ -209,7 +209,8 @@ def tune(params, monkeypatch, store, **changes):
     """Fine-tune from the same weights with the store at `store`; return the weights {name: value} before and after."""
     monkeypatch.setenv("THAW_STORE", store)
     monkeypatch.setattr(activations, "is_worth_storing", lambda *_: True)
-    monkeypatch.setattr(activations, "IN_MEMORY", 0 if store == ON_DISK else 64 << 20)
+    if store == ON_DISK:
+        monkeypatch.setattr(activations, "IN_MEMORY", 0)
     before = {}
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
