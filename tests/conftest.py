@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
 from small import SIZE, WIDTH, plain_head, scatter, write_photos
+from tensorflow.python.framework.config import disable_op_determinism
 from tiny import dvc, git, make_project
 
 from thaw import backbones, compute, networks, records
@@ -97,3 +98,10 @@ def workspace(finished, tmp_path):
     folder = tmp_path / "a project"
     shutil.copytree(finished[0], folder, symlinks=True)
     return folder
+
+
+@pytest.fixture
+def forget_determinism():
+    """Let the tests that follow in this process read ahead again; TensorFlow has no public way back."""
+    yield
+    disable_op_determinism()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small import assert_close, plain_head
-from tensorflow.python.framework.config import disable_op_determinism
 
 from thaw import activations, backbones, records, unfreezing
 from thaw.activations import Images, Pixels, Prefix
@@ -232,16 +231,9 @@ def test_no_pipeline_is_tuned_while_it_runs(held, project, network, threads):
             assert held_or_read.read_batches(5, order).options().autotune.enabled is False
 
 
-@pytest.fixture
-def determinism():
-    """As a stage has it; TensorFlow has no public way back."""
-    tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
-
-
-def test_the_next_batch_is_read_while_one_is_in_use(project, network, threads, monkeypatch, determinism):
+def test_the_next_batch_is_read_while_one_is_in_use(project, network, threads, monkeypatch, forget_determinism):
     """Or training would wait for the disk in every step; with op determinism tf.data does not prefetch from Python."""
+    tf.config.experimental.enable_op_determinism()
     monkeypatch.setattr(activations, "IN_MEMORY", 0)
     begun, read = [threading.Event() for _ in range(2)], activations.read_rows
 

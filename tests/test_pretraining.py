@@ -3,7 +3,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism
 
 from thaw import backbones, pretraining
 from thaw.costs import count_flops
@@ -11,19 +10,13 @@ from thaw.params import InputError, validate
 from thaw.pretraining import Backbone, describe_network, pretrain, save_pretrained
 from thaw.publishing import digest_of, read_json
 
+pytestmark = pytest.mark.usefixtures("forget_determinism")
 ARCHITECTURE, WIDTH = "MobileNet", 0.125
 SHORT = {"photos_per_class": 2, "size": 32, "batch_size": 16, "learning_rate": 1e-2, "epochs": 1}
 
 
 def describe(**entries):
     return Backbone.model_validate({"architecture": ARCHITECTURE, "width": WIDTH, **entries})
-
-
-@pytest.fixture(autouse=True)
-def forget_determinism():
-    """Let the tests that follow in this process read ahead again; TensorFlow has no public way back."""
-    yield
-    disable_op_determinism()
 
 
 def start(backbone):
