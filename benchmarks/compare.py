@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,8 +35,9 @@ from thaw.reporting.tables import to_markdown
 from thaw.splitting import read_split
 
 HERE = pathlib.Path(__file__).resolve().parent
-TURNS = 5  # measured ones of each side, after a first one that traces
-SHORT = 60  # seconds; a pass that fills the store in less is measured TURNS times too
+TURNS = 7  # measured ones of each side, after a first one that traces
+FILLS = 3  # passes that fill a store, of which the middle one counts
+SHORT = 60  # seconds; a pass that fills the store in more is measured once
 NEEDED = ("data/records/index.json", "data/raw", "models/pretrained/mobilenet.json", "models/pretrained/resnet50.json")
 
 
@@ -110,15 +112,14 @@ def compare_rows(rows):
 
 
 def compare_row(row, counts, store):
-    """Return the result of a row: whole runs, from alternating turns of both sides, of which the fastest counts."""
+    """Return the result of a row: whole runs, from alternating turns of both sides, of which the middle one counts."""
     if row.filled and not store.exists():
         raise InputError(f"benchmarks: {row.name!r} finds what another row stored: ask for all of {row.architecture}")
     naive, thaw = Side("naive", row, store), Side("thaw", row, store)
     first = {"naive": naive.take_turn()}
     opened = [thaw.take_turn()]
-    while len(opened) < TURNS and opened[0]["stored"] and opened[0]["wall"] < SHORT:
+    while len(opened) < FILLS and opened[0]["stored"] and opened[0]["wall"] < SHORT:
         opened.append(thaw.take_turn("again"))
-    opened = min(opened, key=lambda turn: turn["wall"])
     first["thaw"] = thaw.take_turn()
     turns = {"naive": [], "thaw": []}
     for _ in range(TURNS):
@@ -131,14 +132,15 @@ def compare_row(row, counts, store):
         # Photos of validation stand in a turn in the same proportion to those of train as in an epoch.
         scale = (counts["train"] + counts["validation"]) / (taken[0]["train"] + taken[0]["validation"])
         for clock in ("wall", "cpu"):
-            fastest = min(turn[clock] for turn in taken)
+            middle = statistics.median(turn[clock] for turn in taken)
             # Once for each epoch, however long: reading what the first batch is shuffled from.
-            start = min(turn["first"][clock] for turn in taken) if side == "thaw" else 0
-            epoch = (fastest - start) * scale + start
-            whole[side][clock] = row.epochs * epoch + max(0, first[side][clock] - fastest)
-    kept = row.epochs * min(turn["kept"] for turn in turns["thaw"])
-    whole["thaw"]["wall"] += opened["wall"] + kept
-    whole["thaw"]["cpu"] += opened["cpu"]
+            start = statistics.median(turn["first"][clock] for turn in taken) if side == "thaw" else 0
+            epoch = (middle - start) * scale + start
+            whole[side][clock] = row.epochs * epoch + max(0, first[side][clock] - middle)
+    fill = {clock: statistics.median(turn[clock] for turn in opened) for clock in ("wall", "cpu")}
+    kept = row.epochs * statistics.median(turn["kept"] for turn in turns["thaw"])
+    whole["thaw"]["wall"] += fill["wall"] + kept
+    whole["thaw"]["cpu"] += fill["cpu"]
     peaks = {side: taken[-1]["peak_mib"] for side, taken in turns.items()}
     return {
         "row": row.name,
@@ -146,14 +148,14 @@ def compare_row(row, counts, store):
         "naive_s": round(whole["naive"]["wall"], 2),
         "thaw_s": round(whole["thaw"]["wall"], 2),
         "ratio": round(whole["naive"]["wall"] / whole["thaw"]["wall"], 2),
-        "limit": round(opened["limit"], 2),
+        "limit": round(opened[0]["limit"], 2),
         "cpu_ratio": round(whole["naive"]["cpu"] / whole["thaw"]["cpu"], 2),
         "memory_ratio": round(peaks["naive"] / peaks["thaw"], 2),
         "naive_peak_mib": peaks["naive"],
         "thaw_peak_mib": peaks["thaw"],
-        "fill_s": round(opened["wall"], 2),
+        "fill_s": round(fill["wall"], 2),
         "state_s": round(kept, 2),
-        "batches_from": "store" if opened["stored"] else "records",
+        "batches_from": "store" if opened[0]["stored"] else "records",
         "turns_s": {side: [round(turn["wall"], 2) for turn in taken] for side, taken in turns.items()},
     }
 
@@ -178,7 +180,7 @@ def compare_preprocessing():
             sides["dealt"].append((time.perf_counter() - start, sum(cpu for _, cpu in shares)))
     for name, clock in (("wall time", 0), ("core-seconds", 1)):
         # Without the first turn, which starts the processes.
-        naive, thaw, dealt_out = (min(turn[clock] for turn in turns[1:]) for turns in sides.values())
+        naive, thaw, dealt_out = (statistics.median(turn[clock] for turn in turns[1:]) for turns in sides.values())
         yield {
             "row": f"preprocess, {name}, against one process",
             "naive_s": round(naive, 2),
@@ -225,14 +227,15 @@ def compare_feeding():
         model.fit(records.read_batches("data/records", "train", BATCH, order=1).take(count // BATCH), verbose=0)
 
     measure(from_arrays), measure(from_records)  # trace
-    naive, thaw = zip(*[(measure(from_arrays)[0], measure(from_records)[0]) for _ in range(3)])
+    naive, thaw = zip(*[(measure(from_arrays)[0], measure(from_records)[0]) for _ in range(TURNS)])
     photos = records.read_index("data/records")["counts"]["train"]
     scale = photos / count
+    naive, thaw = statistics.median(naive), statistics.median(thaw)
     yield {
         "row": "MobileNet, an epoch fed from records, against NumPy arrays in memory",
-        "naive_s": round(min(naive) * scale, 2),
-        "thaw_s": round(min(thaw) * scale, 2),
-        "ratio": round(min(naive) / min(thaw), 2),
+        "naive_s": round(naive * scale, 2),
+        "thaw_s": round(thaw * scale, 2),
+        "ratio": round(naive / thaw, 2),
         "limit": 1.0,
         "naive_arrays_mib": round(photos * images[0].nbytes / 2**20),
     }
@@ -258,7 +261,7 @@ def render(results):
     """Return the results as a table for a terminal."""
     table = pd.DataFrame(results).set_index("row")
     columns = ["naive_s", "thaw_s", "ratio", "limit", "cpu_ratio", "memory_ratio"]
-    return table[columns].to_string(na_rep="")
+    return table.reindex(columns=columns).to_string(na_rep="")
 
 
 def write_page(results):
