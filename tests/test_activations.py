@@ -1,5 +1,6 @@
 """The store of prefix activations: right values, computed once, never stale, never too large."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 from small import assert_close, plain_head
 
-from thaw import activations, backbones, records, unfreezing
+from thaw import activations, backbones, records, unfreezing, views
 from thaw.activations import Images, Pixels, Prefix
 from thaw.params import InputError
 from thaw.training import FinetuneRun, FrozenRun
@@ -111,6 +112,12 @@ def test_the_store_holds_what_the_prefix_makes_of_each_image(ask, project, netwo
     assert_close(source.inputs, prefix.model(read_pixels(), training=False))
 
 
+def test_a_pass_over_the_images_tells_how_far_it_is(project, network, threads, capsys):
+    prefix = make_prefix(network, threads)
+    activations.open_part(prefix, TRAIN)
+    assert f"activations at {prefix.cut}; train: 1 batches in" in capsys.readouterr().err
+
+
 def test_a_second_opening_computes_nothing(project, network, threads, forbid_filling):
     first = activations.open_part(make_prefix(network, threads), TRAIN)
     forbid_filling()
@@ -123,9 +130,9 @@ def test_one_pass_fills_every_cut_asked_as_each_alone(
     architecture, project, small_networks, threads, passes, monkeypatch
 ):
     network, blocks = small_networks[architecture], backbones.ARCHITECTURES[architecture].blocks
-    asks = [{}, {"blocks": 1}, {"blocks": blocks // 2}]
+    asks = [{}, {"blocks": 1}, {"blocks": blocks // 2}, {"layers": 5}]  # the last one inside a block where no residual crosses
     prefixes = [make_prefix(network, threads, architecture, **ask) for ask in asks]
-    assert len({prefix.cut for prefix in prefixes}) == 3
+    assert len({prefix.cut for prefix in prefixes}) >= 3
     together = [activations.open_part(prefix, TRAIN, lambda: prefixes).inputs for prefix in prefixes]
     assert len(passes) == 1
     monkeypatch.setenv("THAW_STORE", "alone")
@@ -170,6 +177,16 @@ def test_what_the_values_depend_on_makes_another_entry(change, project, network,
     assert find() == first
     change(monkeypatch)
     assert find() != first
+
+
+def test_an_edit_of_how_views_are_cut_out_makes_another_entry_of_a_view_alone(project, network, threads, monkeypatch):
+    def find(images):
+        return activations.find_entry(make_prefix(network, threads), images)
+
+    whole, view = find(TRAIN), find(make_view(1))
+    cut_out = views.cut_out
+    monkeypatch.setattr(views, "cut_out", lambda images, boxes: cut_out(images, boxes) + 1)
+    assert find(TRAIN) == whole and find(make_view(1)) != view
 
 
 @pytest.mark.parametrize("change", [{"threads": 3}, {"onednn_isa": "AVX"}])
@@ -354,7 +371,7 @@ def test_two_that_ask_at_once_compute_once(project, network, threads, monkeypatc
         if len(fills) == 1:
             second.start()
             waits.wait(10)
-        fill(*arguments)
+        return fill(*arguments)
 
     def listen(*words, **options):
         if "waiting for another run" in words[0]:
@@ -427,6 +444,56 @@ def test_the_cap_holds(fill_room):
     assert len(list_entries()) == 2
 
 
+def test_what_is_being_written_counts_as_taken(fill_room, monkeypatch):
+    """In the middle of the first view's pass another run asks for two more, of which only one fits."""
+    read, found = records.read_batches, []
+
+    def ask_for_more(*arguments, **options):
+        monkeypatch.setattr(records, "read_batches", read)
+        found.extend(fill_room(number)[0] for number in (2, 3))
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(records, "read_batches", ask_for_more)
+    first, _ = fill_room(1)
+    assert [source is None for source in (first, *found)] == [False, False, True]
+
+
+def test_states_of_trainings_count_as_taken(fill_room):
+    (one, _), unfinished = fill_room(1), activations.find_unfinished()
+    unfinished.mkdir()
+    (unfinished / "state.npz").write_bytes(bytes(one.inputs.nbytes))
+    assert fill_room(2)[0] is None
+
+
+def test_an_entry_is_not_computed_again_that_another_run_has_just_finished(project, network, threads, monkeypatch):
+    """It was not there when it was looked for, and is there once its lock is free."""
+    prefix, other = make_prefix(network, threads), make_prefix(network, threads, blocks=2)
+    lock, entry = activations._lock, activations.find_entry(other, TRAIN)
+    written = []
+
+    def finish_first(wanted, purpose, mode, wait=True):
+        if wanted == entry and not written:
+            written.append(wanted)
+            (entry / "mark").mkdir(parents=True)
+        return lock(wanted, purpose, mode, wait)
+
+    monkeypatch.setattr(activations, "_lock", finish_first)
+    activations.open_part(prefix, TRAIN, lambda: [other])
+    assert written and (entry / "mark").exists()
+
+
+def test_of_an_eviction_that_is_killed_nothing_stays_for_good(fill_room, monkeypatch):
+    fill_room(1)[0].hold.close()
+    fill_room(2)[0].hold.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        fill_room(3)[0].hold.close()
+    (left,) = activations.find_store().glob(".publishing-*/*/values.npy")
+    monkeypatch.setattr(activations, "ABANDONED", -1)
+    fill_room(4)
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("cap", ["lots", "nan", "-1", "inf"])
 def test_a_cap_that_is_no_size_is_one_clear_line(cap, project, network, threads, monkeypatch):
     monkeypatch.setenv("THAW_STORE_GIB", cap)
@@ -454,6 +521,32 @@ def test_a_run_without_room_takes_the_records_and_says_so(cap, project, network,
     assert isinstance(source, Pixels)
     assert_close(tail(read_pixels(), training=False), network.model(read_pixels(), training=False))
     assert "no room" in capsys.readouterr().err
+
+
+def test_a_run_whose_disk_fills_up_takes_the_records_and_says_so(project, network, threads, monkeypatch, capsys):
+    def fill_up(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(activations, "memoryview", fill_up, raising=False)  # of what is about to be written
+    _, (source,) = activations.open_run(network, DESCRIPTION, find_cut(network), [TRAIN], make_params(threads))
+    assert isinstance(source, Pixels) and "no room" in capsys.readouterr().err
+    assert not list(activations.find_store().rglob("*.npy"))
+
+
+def test_what_is_stored_is_read_where_nothing_more_has_room(project, network, threads, monkeypatch, forbid_filling):
+    asked = network, DESCRIPTION, find_cut(network), [TRAIN], make_params(threads)
+    activations.open_run(*asked)
+    forbid_filling()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
+    _, (source,) = activations.open_run(*asked)
+    assert isinstance(source, activations.Source)
+
+
+def test_a_run_too_large_for_the_store_makes_no_pass_in_vain(fill_room, network, threads, passes):
+    """Each of the three views would fit, and two at once."""
+    images = [make_view(number) for number in (1, 2, 3)]
+    _, sources = activations.open_run(network, DESCRIPTION, find_cut(network), images, make_params(threads))
+    assert not passes and all(isinstance(source, Pixels) for source in sources)
 
 
 # Runs
@@ -529,8 +622,16 @@ def test_a_run_for_which_storing_does_not_pay_says_so(network, threads, project,
     assert f"storing what lies before {cut.name} would take longer" in capsys.readouterr().err
 
 
-def test_a_store_that_is_no_folder_is_one_clear_line(project, network, threads, monkeypatch):
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_store_that_is_no_folder_is_one_clear_line(stored, project, network, threads, monkeypatch):
+    """Also of a run that stores nothing but its state."""
     (project / "file").write_text("")
     monkeypatch.setenv("THAW_STORE", "file")
     with pytest.raises(InputError, match="^THAW_STORE: must be a folder that can be written .got file: "):
-        activations.open_part(make_prefix(network, threads), TRAIN)
+        activations.open_part(make_prefix(network, threads), TRAIN) if stored else activations.find_unfinished()
+
+
+def test_a_store_that_cannot_be_written_is_one_clear_line(project, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # what a user without rights would get
+    with pytest.raises(InputError, match="^THAW_STORE: must be a folder .*: Permission denied.$"):
+        activations.find_unfinished()

@@ -217,3 +217,24 @@ def test_no_training_took_the_memory_that_the_design_says_none_takes():
         for document in read_json(path).values()
     ]
     assert len(peaks) > 10 and max(peaks) < 1024 * int(limit)
+    measured = {result["row"]: result for result in read_json(ROOT / "benchmarks/results.json")}
+    assert measured["ResNet50, last 16 blocks"]["thaw_peak_mib"] < 1024 * int(limit)
+
+
+def test_the_ratios_of_the_readme_are_those_that_were_measured():
+    paragraph = (ROOT / "README.md").read_text().split("**Stored, not approximated.**")[1].split("\n\n")[0]
+    quoted = [float(number) for number in re.findall(r" (\d+\.\d)\b", paragraph)]
+    ratios = {result["row"]: result["ratio"] for result in read_json(ROOT / "benchmarks/results.json")}
+    rows = [
+        f"{architecture}, {row}"
+        for architecture in ("ResNet50", "MobileNet")
+        for row in ("head only", "last 10 layers", "last 4 blocks")
+    ]
+    assert quoted == [pytest.approx(ratios[row], abs=0.051) for row in rows]
+
+
+def test_the_store_and_the_records_ended_as_the_design_says_they_did():
+    assert "end with the same weights, to the bit" in " ".join((ROOT / "docs/design.md").read_text().split())
+    found = read_json(ROOT / "benchmarks/equality.json")
+    assert found["largest_difference"] == 0 < found["largest_distance_trained"]
+    assert found["validation_accuracy"]["store"] == found["validation_accuracy"]["records"]

@@ -332,7 +332,7 @@ def test_marked_figures_carry_the_footnote(params, folder, monkeypatch):
     drawn = {}
     monkeypatch.setattr("thaw.reporting.publication.save", lambda figure, path: drawn.update({path.name: figure}))
     monkeypatch.setattr("thaw.reporting.publication.render_page", lambda *_: "")
-    monkeypatch.setattr("thaw.publishing._sync", lambda path: None)
+    monkeypatch.setattr("thaw.publishing.sync_to_disk", lambda path: None)
     publication.write_report(params, folder)
     noted = {name: "stand-in" in " ".join(figure.get_supxlabel().split()) for name, figure in drawn.items()}
     assert {name for name in noted if not noted[name]} == {"curves-baseline_cnn.svg", "confusion-baseline_cnn.svg"}

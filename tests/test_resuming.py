@@ -18,7 +18,6 @@ from small import write_photos
 from thaw import backbones, pretraining, records, resuming, training
 from thaw.activations import Source
 from thaw.params import write_yaml
-from thaw.publishing import read_json
 from thaw.resuming import Unfinished
 from thaw.schema import Params
 
@@ -117,6 +116,39 @@ def test_a_state_is_not_taken_up_by_other_code_or_versions(name, tmp_path, monke
     assert Unfinished(tmp_path, "a").resume([variable]) == []
 
 
+def test_while_a_state_is_replaced_there_always_is_one(tmp_path, monkeypatch):
+    """No moment in which the earlier one is gone and the next not there yet: a kill would lose all finished epochs."""
+    unfinished, variable, rename, seen = Unfinished(tmp_path, "a"), keras.Variable([1.0]), pathlib.Path.rename, []
+
+    def look(path, target):
+        moved = rename(path, target)
+        seen.append(Unfinished(tmp_path, "a").resume([keras.Variable([0.0])]))
+        return moved
+
+    monkeypatch.setattr(pathlib.Path, "rename", look)
+    unfinished.keep([variable], [{"epoch": 1}])
+    unfinished.keep([variable], [{"epoch": 1}, {"epoch": 2}])
+    assert seen == [[{"epoch": 1}], [{"epoch": 1}, {"epoch": 2}]]
+
+
+def test_a_loss_that_is_no_number_comes_back(tmp_path):
+    variable = keras.Variable([1.0])
+    Unfinished(tmp_path, "a").keep([variable], [{"epoch": 1, "train_loss": float("nan")}])
+    assert np.isnan(Unfinished(tmp_path, "a").resume([variable])[0]["train_loss"])
+
+
+def test_what_nothing_went_on_from_for_a_month_goes_when_a_training_ends(tmp_path):
+    variable, left = keras.Variable([1.0]), tmp_path / ".publishing-a"
+    for inputs in ("old", "young", "ended"):
+        Unfinished(tmp_path, inputs).keep([variable], [{"epoch": 1}])
+    left.mkdir()
+    long_ago = time.time() - resuming.KEPT_FOR - 60
+    for path in (Unfinished(tmp_path, "old").path, left):
+        os.utime(path, (long_ago, long_ago))
+    Unfinished(tmp_path, "ended").discard()
+    assert list(tmp_path.iterdir()) == [Unfinished(tmp_path, "young").path]
+
+
 def test_an_edit_of_the_code_changes_its_digest(tmp_path, monkeypatch):
     before = resuming._digest_code()
     copy = tmp_path / "training.py"
@@ -204,12 +236,10 @@ def start_stage(folder):
 def wait_for_epochs(stage, folder, count):
     """Wait until so many epochs of the running stage are kept."""
     while stage.poll() is None:
-        for kept in folder.glob("store/unfinished/*/epochs.json"):
-            try:
-                if len(read_json(kept)) >= count:
+        for path in folder.glob("store/unfinished/*.npz"):
+            with np.load(path) as kept:
+                if len(json.loads(kept["epochs"].item())) >= count:
                     return
-            except (FileNotFoundError, json.JSONDecodeError):
-                pass  # the next epoch's takes its place
         time.sleep(0.002)
     pytest.fail("the stage ended before it could be killed: " + stage.stderr.read())
 

@@ -8,6 +8,7 @@ same prefix on the same images shares it. The entries used least recently make r
 
 import concurrent.futures
 import contextlib
+import errno
 import fcntl
 import functools
 import hashlib
@@ -26,7 +27,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from thaw import costs, networks, records, unfreezing
+from thaw import costs, networks, records, unfreezing, views
 from thaw.compute import UNTUNED
 from thaw.names import PRETRAINED
 from thaw.params import InputError
@@ -131,8 +132,8 @@ class Images(NamedTuple):
 
     def describe(self):
         """Return everything that the images depend on, as a JSON document."""
-        view = None if self.boxes is None else hashlib.sha256(self.boxes.tobytes()).hexdigest()
-        return {"part": self.part, "records": records.read_index(self.folder)["digest"], "view": view}
+        digest = records.read_index(self.folder)["digest"]
+        return {"part": self.part, "records": digest, "view": None if self.boxes is None else _digest_view(self.boxes)}
 
     def count(self):
         return records.read_index(self.folder)["counts"][self.part]
@@ -212,9 +213,7 @@ def open_run(network, description, cut, images, params, trained=False):
             others = find_asked_prefixes(network, backbone, params)
             return [other for other in others if not trained or order.index(other.operation) < order.index(cut)]
 
-        # Views are those of one run: what others will ask for is the photos as they are.
-        sources = [open_part(prefix, chosen, find_others if chosen.boxes is None else tuple) for chosen in images]
-        if None not in sources:
+        if sources := _open_parts(prefix, images, find_others):
             return networks.build_tail(network, cut, batch_norm), sources
     elif cut is not network.backbone.operations[0]:
         print(
@@ -228,8 +227,11 @@ def open_run(network, description, cut, images, params, trained=False):
 
 
 def find_unfinished():
-    """Return the folder of the store for the state of trainings that have not ended, or None; see `thaw.resuming`."""
-    store = find_store()
+    """Return the folder of the store for the state of trainings that have not ended, or None; see `thaw.resuming`.
+
+    Raises InputError where THAW_STORE is no folder that can be written.
+    """
+    store = _make_store()
     return store and store / "unfinished"
 
 
@@ -244,15 +246,11 @@ def open_part(prefix, images, find_others=tuple):
 
     `find_others` returns prefixes of the same network that other runs will ask for: a pass over the images stores theirs
     too, as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError where
-    THAW_STORE is no folder or THAW_STORE_GIB no number.
+    THAW_STORE is no folder that can be written or THAW_STORE_GIB no number.
     """
-    store = find_store()
+    store = _make_store()
     if store is None:
         return None
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"THAW_STORE: must be a folder that can be written (got {store}: {error.strerror})") from None
     entry, filled = find_entry(prefix, images), False
     while True:
         hold = _lock(entry, "used", fcntl.LOCK_SH)
@@ -264,16 +262,62 @@ def open_part(prefix, images, find_others=tuple):
         hold.close()
         with contextlib.closing(_lock(entry, "filled", fcntl.LOCK_EX)):
             if not _is_whole(entry):
-                size = prefix.bytes_per_image * images.count()
-                if not _make_room(store, size):
-                    print(
-                        f"activations: no room for {size >> 20} MiB at {store}; the frozen layers run in every epoch. "
-                        "THAW_STORE names another folder, THAW_STORE_GIB what it may take",
-                        file=sys.stderr,
-                    )
+                try:
+                    stored = _fill(prefix, images, entry, find_others)
+                except OSError as error:
+                    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                        raise
+                    stored = False  # others filled the disk meanwhile
+                if not stored:
+                    _tell_of_no_room(store, prefix.bytes_per_image * images.count())
                     return None
-                _fill(prefix, images, entry, find_others())
         filled = True
+
+
+def _open_parts(prefix, images, find_others):
+    """Return the Source of each of `images`, or None where there is no room for all of them; see `open_part`."""
+    store = _make_store()
+    if store is None:
+        return None
+    held = missing = 0  # bytes
+    for chosen in images:
+        size = prefix.bytes_per_image * chosen.count()
+        held, missing = (held + size, missing) if find_entry(prefix, chosen).exists() else (held, missing + size)
+    limit, _ = _measure(store)
+    if missing and held + missing > limit:  # found before some of them are stored for nothing
+        _tell_of_no_room(store, missing)
+        return None
+    sources = []
+    for chosen in images:
+        # Views are those of one run: what others will ask for is the photos as they are.
+        source = open_part(prefix, chosen, find_others if chosen.boxes is None else tuple)
+        if source is None:
+            return None
+        sources.append(source)
+    return sources
+
+
+def _make_store():
+    """Return the folder of the store, made where it was missing, or None where THAW_STORE is `none`."""
+    store = find_store()
+    if store is None:
+        return None
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        if not os.access(store, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InputError(f"THAW_STORE: must be a folder that can be written (got {store}: {error.strerror})") from None
+    return store
+
+
+def _tell_of_no_room(store, size):
+    print(
+        f"activations: no room for {size >> 20} MiB at {store}; the frozen layers run in every epoch. "
+        "THAW_STORE names another folder, THAW_STORE_GIB what it may take",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def find_asked_prefixes(network, backbone, params):
@@ -301,6 +345,13 @@ def _digest_noise(model):
     return hashlib.sha256(model(image, training=False).numpy().tobytes()).hexdigest()
 
 
+def _digest_view(boxes):
+    """Return the sha256 of the boxes and of what `views.cut_out` makes of noise, which gives away an edit of it."""
+    noise = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3)).astype(np.float32)
+    shown = views.cut_out(noise, np.float32([[0.1, 0.9, 0.7, 0.2]]))
+    return hashlib.sha256(boxes.tobytes() + shown.numpy().tobytes()).hexdigest()
+
+
 def _lock(entry, purpose, mode, wait=True):
     """Return an open file that locks the entry until it is closed, or None where another holds it and `wait` is false."""
     folder = entry.parent / ".locks"
@@ -312,7 +363,8 @@ def _lock(entry, purpose, mode, wait=True):
         if not wait:
             file.close()
             return None
-        print(f"activations: waiting for another run, which computes {entry.name}", file=sys.stderr, flush=True)
+        if purpose == "filled":
+            print(f"activations: waiting for another run, which computes {entry.name}", file=sys.stderr, flush=True)
         fcntl.flock(file, mode)
     return file
 
@@ -349,38 +401,53 @@ def _list_entries(store):
     return sorted(found)
 
 
-def _find_room(store):
-    """Return how many bytes the store may still take."""
-    limit = os.environ.get("THAW_STORE_GIB") or str(GIB)
+def _measure(store):
+    """Return (bytes that the store may take in all, bytes that it takes); what is being written counts whole."""
+    named = os.environ.get("THAW_STORE_GIB") or str(GIB)
     try:
-        allowed = float(limit) * 2**30
+        cap = float(named) * 2**30
     except ValueError:
-        allowed = -1
-    if not 0 <= allowed < math.inf:
-        raise InputError(f"THAW_STORE_GIB: must be a number of GiB, 0 or more (got {limit!r})")
-    taken = sum(size for _, size, _ in _list_entries(store))
-    return min(allowed - taken, shutil.disk_usage(store).free - KEEP_FREE)
+        cap = -1
+    if not 0 <= cap < math.inf:
+        raise InputError(f"THAW_STORE_GIB: must be a number of GiB, 0 or more (got {named!r})")
+    taken = promised = 0
+    for folder, _, names in os.walk(store):
+        for name in names:
+            if name.endswith((".npy", ".npz")):  # entries, whole and half-written, and the states of trainings
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    found = os.stat(os.path.join(folder, name))
+                    taken += found.st_size
+                    promised += max(0, found.st_size - 512 * found.st_blocks)
+    return min(cap, taken + shutil.disk_usage(store).free - promised - KEEP_FREE), taken
 
 
 def _make_room(store, size):
-    """Evict what was used least recently and is not in use, if `size` bytes fit then; tell whether they do."""
+    """Evict what was used least recently and is not in use, if `size` bytes fit then; return what room there is more.
+
+    None where they do not fit.
+    """
     _sweep(store)
-    missing = size - _find_room(store)
+    limit, taken = _measure(store)
+    missing = size - (limit - taken)
     with contextlib.ExitStack() as stack:
         evicted = []
-        for _, taken, entry in _list_entries(store):
+        for _, freed, entry in _list_entries(store):
             if missing <= 0:
                 break
             if lock := _lock(entry, "used", fcntl.LOCK_EX, wait=False):
                 stack.enter_context(contextlib.closing(lock))
                 evicted.append(entry)
-                missing -= taken
+                missing -= freed
         if missing > 0:
-            return False
+            return None
         for entry in evicted:
             (entry / DOCUMENT).unlink(missing_ok=True)  # first: without it the rest is no entry
-            shutil.rmtree(entry, ignore_errors=True)
-    return True
+            left = store / f".publishing-{entry.name}"  # where a sweep finds it, should this be killed
+            left.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # deleted by hand meanwhile
+                entry.rename(left / entry.name)
+            shutil.rmtree(left, ignore_errors=True)
+    return -missing
 
 
 def _sweep(store):
@@ -391,18 +458,28 @@ def _sweep(store):
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _fill(prefix, images, entry, others):
-    """Store what `prefix`, and those of `others` that there is room for, make of `images`, in one pass."""
+def _fill(prefix, images, entry, find_others):
+    """Store what `prefix`, and those of the others that there is room for, make of `images`, in one pass.
+
+    Returns False, and computes nothing, where there is no room.
+    """
     with contextlib.ExitStack() as stack:
-        targets, room = [(prefix, entry)], _find_room(entry.parent) - prefix.bytes_per_image * images.count()
-        for other in others:
-            place, size = find_entry(other, images), other.bytes_per_image * images.count()
-            if size > room or place.exists() or place in dict(targets).values():
-                continue
-            if lock := _lock(place, "filled", fcntl.LOCK_EX, wait=False):
-                stack.enter_context(contextlib.closing(lock))
-                targets.append((other, place))
-                room -= size
+        # One process at a time looks for room, until what it takes can be seen by the next.
+        with contextlib.closing(_lock(entry.parent / "room", "taken", fcntl.LOCK_EX)):
+            room = _make_room(entry.parent, prefix.bytes_per_image * images.count())
+            if room is None:
+                return False
+            targets = [(prefix, entry)]
+            for other in find_others():
+                place, size = find_entry(other, images), other.bytes_per_image * images.count()
+                if size > room or place.exists() or place in dict(targets).values():
+                    continue
+                if lock := _lock(place, "filled", fcntl.LOCK_EX, wait=False):
+                    stack.enter_context(contextlib.closing(lock))
+                    if not place.exists():  # or another run has finished it meanwhile
+                        targets.append((other, place))
+                        room -= size
+            writers = [stack.enter_context(_write_entry(*target, images)) for target in targets]
         model = networks.build_prefixes(prefix.network, [target.operation for target, _ in targets])
 
         @tf.function(reduce_retracing=True)
@@ -416,7 +493,6 @@ def _fill(prefix, images, entry, others):
             -(-count // FILL_BATCH),
             "batches",
         )
-        writers = [stack.enter_context(_write_entry(*target, images)) for target in targets]
 
         def write_all(outputs):
             for write, values in zip(writers, outputs, strict=True):
@@ -431,18 +507,24 @@ def _fill(prefix, images, entry, others):
                 written.result()
             written = pool.submit(write_all, outputs)
         written.result()
+    return True
 
 
 @contextlib.contextmanager
 def _write_entry(prefix, entry, images):
-    """Give a function that appends activations (b, ...) float32 to a new entry; it is published when all are in."""
+    """Give a function that appends activations (b, ...) float32 to a new entry; it is published when all are in.
+
+    Its file has its full size from the start, so that others see what it will take.
+    """
     header = {"descr": "<f4", "fortran_order": False, "shape": (images.count(), *prefix.model.output_shape[1:])}
     with publish(entry, sync=False) as scratch:
         scratch.mkdir()
         with open(scratch / VALUES, "w+b") as file:
             np.lib.format.write_array_header_1_0(file, header)
+            start = file.tell()
+            file.truncate(start + prefix.bytes_per_image * images.count())
             file.seek(0)
-            checksum = zlib.crc32(file.read())
+            checksum = zlib.crc32(file.read(start))
 
             def write(values):
                 nonlocal checksum

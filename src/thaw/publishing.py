@@ -24,12 +24,23 @@ def publish(path, sync=True):
         # The name is kept: some writers choose the format by its ending.
         yield scratch / path.name
         if sync:
-            _sync(scratch / path.name)
+            sync_to_disk(scratch / path.name)
         if path.is_dir() and not path.is_symlink():
             path.rename(scratch / "replaced")  # a folder cannot be renamed over one that holds files
         (scratch / path.name).rename(path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def sync_to_disk(path):
+    """Have the disk hold the file, or every file of the folder, at `path`."""
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def write_text(path, text):
@@ -68,14 +79,3 @@ def _clear(value):
     if isinstance(value, list):
         return [_clear(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _sync(path):
-    """Have the disk hold the file, or every file of the folder, at `path`."""
-    for file in [path] if path.is_file() else path.rglob("*"):
-        if file.is_file():
-            descriptor = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)

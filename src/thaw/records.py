@@ -22,7 +22,7 @@ from thaw.compute import UNTUNED
 from thaw.names import PARTS
 from thaw.params import Section
 from thaw.progress import track
-from thaw.publishing import digest_of, publish, read_json, write_json, write_table
+from thaw.publishing import digest_of, publish, read_json, sync_to_disk, write_json, write_table
 from thaw.views import cut_out
 
 INDEX, LABELS = "index.json", "labels.csv"
@@ -59,11 +59,12 @@ def write_records(rows, photos, image, folder):
     """Write the photos of `rows` below the folder `photos` as TFRecord shards, a table and an index, at `folder`.
 
     `rows` is a DataFrame with columns id, class, label, file and part, sorted by id; within a part the records keep
-    that order, dealt out to the shards in runs. A core writes a shard, all cores work. An unreadable photo is set
-    aside. Returns the stage's metrics: counts, bytes, digest, and what was converted or set aside and why.
+    that order, dealt out to the shards in runs. A thread writes a shard; there is one more of them than cores, because
+    one waits for the disk now and then. An unreadable photo is set aside. Returns the stage's metrics: counts, bytes,
+    digest, and what was converted or set aside and why.
     """
     photos, classes, done = pathlib.Path(photos), sorted(rows["class"].unique()), queue.SimpleQueue()
-    with publish(folder) as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with publish(folder) as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
         scratch.mkdir()
         shards = []
         for part in PARTS:
@@ -110,6 +111,7 @@ def _write_shard(path, rows, photos, size, done):
                 checksum = zlib.crc32(pixels)
                 written.append({"part": row["part"], "id": row["id"], "label": row["label"], "crc32": checksum})
             done.put(None)
+    sync_to_disk(path)  # here, where others go on decoding, and not of all shards at the end
     return written, converted, set_aside
 
 
@@ -157,10 +159,10 @@ def read_batches(folder, part, batch_size, order=None, boxes=None):
 
 
 def _encode(row, pixels):
-    features = {
-        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pixels.tobytes()])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[row["label"]])),
-        "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[row["id"].encode()])),
-    }
+    example = tf.train.Example()
+    features = example.features.feature  # filled in place: built on their own, features would be copied twice
+    features["image"].bytes_list.value.append(pixels.tobytes())
+    features["label"].int64_list.value.append(row["label"])
+    features["id"].bytes_list.value.append(row["id"].encode())
     # Without deterministic=True the bytes differ from process to process.
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+    return example.SerializeToString(deterministic=True)

@@ -391,8 +391,8 @@ What belongs to a machine and not to the table stands in no file:
 dataset of TFDS, a folder of its name), `weights/` with weight files under the names that Keras gives them, archives \
 under the names that they have on the web. What it holds is checked like what is downloaded; only a weight file may be \
 another one than Keras publishes, and is then recorded as not official and footnoted |
-| `THAW_STORE` | `.thaw/activations` | the folder of what frozen layers make of the photos; `none` stores nothing. \
-Deleting it costs time and nothing else |
+| `THAW_STORE` | `.thaw/activations` | the folder of what frozen layers make of the photos; `none` stores nothing, \
+not even the state from which a killed run goes on. Deleting it costs time and nothing else |
 | `THAW_STORE_GIB` | 40 | what it may take; 2 GiB of the disk stay free in any case |"""
 
 

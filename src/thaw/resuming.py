@@ -1,22 +1,25 @@
 """The state of a training that has not ended: kept after each epoch, so that a run that was killed goes on from there."""
 
+import contextlib
 import hashlib
 import json
 import pathlib
 import shutil
 import sys
+import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from thaw.publishing import publish, read_json, write_json
+from thaw.publishing import publish
 
-STATE, ROWS = "state.npz", "epochs.json"
+ROWS = "epochs"  # the array, of JSON text, that stands among the numbered ones of the variables
+KEPT_FOR = 30 * 86_400  # seconds; a state that nothing went on from for so long goes when another training ends
 
 
 class Unfinished:
-    """The kept state of one training, in a folder whose name is the digest of all that the training depends on.
+    """The kept state of one training, a file of `folder` whose name is the digest of all that the training depends on.
 
     `inputs` is a JSON document of it; the code of thaw and the versions of the libraries are added here. `folder` None
     keeps nothing.
@@ -25,33 +28,40 @@ class Unfinished:
     def __init__(self, folder, inputs):
         versions = [tf.__version__, keras.__version__, np.__version__]
         key = json.dumps([inputs, _digest_code(), versions], sort_keys=True)
-        self.path = folder and pathlib.Path(folder) / hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.path = folder and pathlib.Path(folder) / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
 
     def resume(self, variables):
         """Set the Keras `variables` to what was kept, if anything was; return the rows of the epochs that are done."""
         if not self.path or not self.path.exists():
             return []
-        rows = read_json(self.path / ROWS)
-        with np.load(self.path / STATE) as kept:
-            values = [kept[str(i)] for i in range(len(kept.files))]
+        with np.load(self.path) as kept:
+            rows = json.loads(kept[ROWS].item())
+            values = [kept[str(i)] for i in range(len(kept.files) - 1)]
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         print(f"going on after epoch {len(rows)}, where an earlier run stopped", file=sys.stderr, flush=True)
         return rows
 
     def keep(self, variables, rows):
-        """Keep the values of `variables` and `rows`, a JSON-ready row for each epoch, in place of what was kept."""
+        """Keep the values of `variables` and `rows`, a JSON-ready row for each epoch, in place of what was kept.
+
+        In one file, which replaces the one before at once: whenever the process is killed, one of them is there.
+        """
         if not self.path:
             return
         with publish(self.path) as scratch:
-            scratch.mkdir()
-            np.savez(scratch / STATE, **{str(i): variable.numpy() for i, variable in enumerate(variables)})
-            write_json(scratch / ROWS, rows)
+            values = {str(i): variable.numpy() for i, variable in enumerate(variables)}
+            np.savez(scratch, **values, **{ROWS: json.dumps(rows)})
 
     def discard(self):
-        """Forget the state: the training has ended and its outputs are published."""
-        if self.path:
-            shutil.rmtree(self.path, ignore_errors=True)
+        """Forget the state: the training has ended and its outputs are published. What others left long ago goes too."""
+        if not self.path:
+            return
+        self.path.unlink(missing_ok=True)
+        for left in self.path.parent.glob("*"):
+            with contextlib.suppress(FileNotFoundError):  # its own training ends meanwhile
+                if time.time() - left.stat().st_mtime > KEPT_FOR:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _digest_code():
