@@ -46,6 +46,8 @@ ROWS = [
     # The store would not pay here: thaw takes the naive path, and must not be slower than it.
     Row("MobileNet, from layer 4", "mobilenet", "MobileNet", {"from_layer": 4}, 15),
     *_list_rows("resnet50", "ResNet50"),
+    # The largest run that a report published: what takes the most memory.
+    Row("ResNet50, last 16 blocks", "resnet50", "ResNet50", {"blocks": 16}, 10),
 ]
 
 
