@@ -132,7 +132,7 @@ def test_one_pass_fills_every_cut_asked_as_each_alone(
     network, blocks = small_networks[architecture], backbones.ARCHITECTURES[architecture].blocks
     asks = [{}, {"blocks": 1}, {"blocks": blocks // 2}, {"layers": 5}]  # the last one inside a block where no residual crosses
     prefixes = [make_prefix(network, threads, architecture, **ask) for ask in asks]
-    assert len({prefix.cut for prefix in prefixes}) >= 3
+    assert len({prefix.cut for prefix in prefixes[:3]}) == 3
     together = [activations.open_part(prefix, TRAIN, lambda: prefixes).inputs for prefix in prefixes]
     assert len(passes) == 1
     monkeypatch.setenv("THAW_STORE", "alone")
