@@ -1,7 +1,10 @@
 """The store of prefix activations: right values, computed once, never stale, never too large."""
 
+import contextlib
 import errno
+import fcntl
 import os
+import pathlib
 import shutil
 import tempfile
 import threading
@@ -413,19 +416,20 @@ def test_nothing_is_evicted_for_what_would_not_fit_anyway(fill_room):
     """One of the two entries is in use: without it a whole entry fits, but none twice the size."""
     (one, of_one), (two, of_two) = fill_room(1), fill_room(2)
     two.hold.close()
-    assert not activations._make_room(of_one.parent, 2 * one.inputs.nbytes)
+    assert not activations._make_room(of_one.with_name("a"), 2 * one.inputs.nbytes)
     assert of_one.exists() and of_two.exists()
 
 
-def test_what_a_killed_run_left_half_written_is_removed(fill_room, monkeypatch):
-    _, entry = fill_room(1)
-    left, young = entry.parent / ".publishing-old", entry.parent / ".publishing-new"
-    for scratch in (left, young):
-        (scratch / "values").mkdir(parents=True)
-    for path in (left, left / "values"):
-        os.utime(path, (1, 1))
-    fill_room(2)
-    assert not left.exists() and young.exists()
+def test_what_a_killed_run_left_half_written_is_removed_and_what_is_being_written_stays(fill_room):
+    """At once: it takes room that the same run, begun again, needs. That of the entry that is filled next, too."""
+    store, (second, same) = activations.find_store(), fill_room(2)
+    second.hold.close()
+    shutil.rmtree(same)
+    for scratch, name in (("left", "a"), ("own", same.name), ("written", "b")):
+        (store / f".publishing-{scratch}" / name).mkdir(parents=True)
+    with contextlib.closing(activations._lock(store / "b", "filled", fcntl.LOCK_EX)):
+        fill_room(2)
+    assert [path.name for path in store.glob(".publishing-*")] == [".publishing-written"]
 
 
 def test_what_is_in_use_stays(fill_room):
@@ -482,16 +486,45 @@ def test_an_entry_is_not_computed_again_that_another_run_has_just_finished(proje
     assert written and (entry / "mark").exists()
 
 
-def test_of_an_eviction_that_is_killed_nothing_stays_for_good(fill_room, monkeypatch):
+def test_of_an_eviction_that_is_killed_nothing_stays_for_good(fill_room):
     fill_room(1)[0].hold.close()
     fill_room(2)[0].hold.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         fill_room(3)[0].hold.close()
     (left,) = activations.find_store().glob(".publishing-*/*/values.npy")
-    monkeypatch.setattr(activations, "ABANDONED", -1)
     fill_room(4)
     assert not left.exists()
+
+
+def test_an_entry_that_cannot_be_evicted_stays_whole(fill_room, monkeypatch):
+    (one, of_one), rename = fill_room(1), pathlib.Path.rename
+    one.hold.close()
+    fill_room(2)[0].hold.close()
+
+    def fail(path, target):
+        if path == of_one:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", fail)
+    assert fill_room(3)[0] is None
+    assert activations._is_whole(of_one)
+
+
+def test_a_store_that_is_deleted_while_it_is_filled_is_filled_again(project, network, threads, monkeypatch):
+    write, deleted = activations.write_json, []
+
+    def delete_first(path, document):
+        if not deleted:
+            deleted.append(shutil.rmtree(activations.find_store()))
+        write(path, document)
+
+    monkeypatch.setattr(activations, "write_json", delete_first)
+    prefix = make_prefix(network, threads)
+    source = activations.open_part(prefix, TRAIN)
+    assert deleted
+    assert_close(source.inputs, prefix.model.predict(read_pixels(), verbose=0))
 
 
 @pytest.mark.parametrize("cap", ["lots", "nan", "-1", "inf"])

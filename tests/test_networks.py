@@ -128,12 +128,13 @@ def test_batch_mode_leaves_frozen_statistics_behind_the_cut():
     assert moved == {"conv5_block3_2_bn", "conv5_block3_3_bn"} and "conv5_block3_1_bn" in behind
 
 
-@pytest.mark.parametrize("mode, trains", [("inference", True), ("frozen", False)])
-def test_gamma_and_beta_train_in_inference_mode_alone(mode, trains, small_network):
+@pytest.mark.parametrize("mode, trains", [("batch", True), ("inference", True), ("frozen", False)])
+def test_gamma_and_beta_train_unless_they_are_frozen(mode, trains, small_network):
     norm = norms_of(small_network)["conv_pw_13_bn"]
-    before = norm.gamma.numpy()
+    before = norm.gamma.numpy(), norm.beta.numpy()
     train(take_apart(small_network, {"blocks": 1}, mode))
-    assert (norm.gamma.numpy() != before).any() == trains
+    for values, earlier in zip((norm.gamma.numpy(), norm.beta.numpy()), before, strict=True):
+        assert (values != earlier).any() == trains
 
 
 def test_layers_before_the_cut_keep_their_weights(small_network):

@@ -179,6 +179,20 @@ def test_a_cross_validation_that_was_stopped_trains_only_what_is_left(project, p
     assert not list(pathlib.Path(".thaw/activations/unfinished").glob("*"))
 
 
+def test_a_training_that_was_stopped_is_not_gone_on_with_from_another_preprocessing(project, params):
+    """The backbone's weights are the same, and so are all the run's settings."""
+    rows, kept = lay_out(FOLDER), []
+    for preprocessing in ("own", "rescaled"):
+        pretrain()
+        path = pathlib.Path("models/pretrained/small.json")
+        document = read_json(path)
+        document["backbone"]["preprocessing"] = preprocessing
+        path.write_text(json.dumps(document))
+        _, (state,) = train_again("small", params, FOLDER, rows["train"], [rows["test"]])
+        kept.append(state.path)
+    assert kept[0] != kept[1]
+
+
 # What they are made of
 
 

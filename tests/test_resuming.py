@@ -15,7 +15,7 @@ import pytest
 import tiny
 from small import write_photos
 
-from thaw import backbones, pretraining, records, resuming, training
+from thaw import activations, backbones, pretraining, records, resuming, training
 from thaw.activations import Source
 from thaw.params import write_yaml
 from thaw.resuming import Unfinished
@@ -23,6 +23,7 @@ from thaw.schema import Params
 
 ADAM = {"name": "adam", "learning_rate": 0.01}
 HEAD = {"dense": [8], "dropout": 0.3, "batch_norm": True}
+VIEWS = {"views": 2, "flip": True, "crop": 0.7, "seed": 2}
 STAGES = pathlib.Path(training.__file__).parents[2] / "stages"
 EPOCHS = 40
 
@@ -137,6 +138,15 @@ def test_a_loss_that_is_no_number_comes_back(tmp_path):
     assert np.isnan(Unfinished(tmp_path, "a").resume([variable])[0]["train_loss"])
 
 
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-40], lambda content: b"[]"])
+def test_a_state_that_cannot_be_read_starts_the_training_anew(damage, tmp_path, capsys):
+    unfinished, variable = Unfinished(tmp_path, "a"), keras.Variable([1.0])
+    unfinished.keep([variable], [{"epoch": 1}])
+    unfinished.path.write_bytes(damage(unfinished.path.read_bytes()))
+    assert unfinished.resume([variable]) == []
+    assert f"{unfinished.path}: cannot be read" in capsys.readouterr().err
+
+
 def test_what_nothing_went_on_from_for_a_month_goes_when_a_training_ends(tmp_path):
     variable, left = keras.Variable([1.0]), tmp_path / ".publishing-a"
     for inputs in ("old", "young", "ended"):
@@ -169,6 +179,7 @@ def write_backbone():
 
 
 def train(threads, kind="frozen", seed=1, batch_size=8, rate=0.01, epochs=4):
+    keras.utils.clear_session()  # names of layers count from one again, as in a process of its own
     keras.utils.set_random_seed(seed)
     settings = training.Training(seed=seed, batch_size=batch_size)
     params = Params(*[None] * 3, threads, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={})
@@ -177,6 +188,10 @@ def train(threads, kind="frozen", seed=1, batch_size=8, rate=0.01, epochs=4):
         network = {"filters": [4], "dense": 4, "dropout": 0.3}
         run = training.BaselineRun.model_validate({"network": network, **phase})
         return training.train_baseline(run, params, "data/records")
+    if kind == "finetune":
+        opened = {"from": "pretrained/tiny", "head": HEAD, "unfreeze": {"blocks": 2}, "batch_norm": "batch"}
+        run = training.FinetuneRun.model_validate({**opened, "augmentation": VIEWS, **phase})
+        return training.finetune("tuned", run, params, "data/records")
     run = training.FrozenRun.model_validate({"backbone": "tiny", "head": HEAD, **phase})
     return training.train_frozen("tiny", run, params, "data/records")
 
@@ -201,6 +216,20 @@ def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(tiny_proje
         train(threads, "baseline")
     train(threads, "baseline")
     assert pathlib.Path("plots/history/baseline_cnn.csv").read_text() == undisturbed
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_fine_tuned_run_goes_on_with_its_statistics_and_views(stored, tiny_project, threads, stop_after, monkeypatch):
+    """An open backbone whose BatchNorm statistics move, and two views of each photo, in turns."""
+    monkeypatch.setattr(activations, "is_worth_storing", lambda *_: stored)
+    train(threads, "finetune")
+    outputs = [pathlib.Path(path) for path in ("models/tuned.weights.h5", "plots/history/tuned.csv")]
+    undisturbed = [path.read_bytes() for path in outputs]
+    stop_after(1)
+    with pytest.raises(Stopped):
+        train(threads, "finetune")
+    train(threads, "finetune")
+    assert [path.read_bytes() for path in outputs] == undisturbed
 
 
 @pytest.mark.parametrize(

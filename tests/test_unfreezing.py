@@ -1,5 +1,6 @@
 """What thaws, counted at full width, and the cut."""
 
+import itertools
 import re
 
 import pytest
@@ -38,12 +39,21 @@ def test_the_baseline_cnn_has_11_169_605_parameters_at_224_pixels():
     assert networks.build_baseline(convolutions, 224, 5).model.count_params() == 11_169_605
 
 
+def ask_unions(architecture):
+    """Return questions of two keys: what a report asks, the last two layers beside its blocks; stages with a gap."""
+    row = backbones.ARCHITECTURES[architecture]
+    asks = [{"blocks": n, "layers": 2} for n in range(1, row.blocks + 1)]
+    asks += [{"stages": [stage], "layers": 2} for stage in row.stages]
+    return [Unfreeze(**ask) for ask in [*asks, {"blocks": 1, "from_layer": row.layers // 2}]]
+
+
 def ask_everything(architecture):
-    """Return every question that one key can ask of the architecture."""
+    """Return every question that one key can ask of the architecture, all pairs of stages and the unions."""
     row = backbones.ARCHITECTURES[architecture]
     asks = [{"layers": n} for n in range(1, row.layers + 1)] + [{"from_layer": n} for n in range(row.layers)]
     asks += [{"blocks": n} for n in range(1, row.blocks + 1)] + [{"stages": [stage]} for stage in row.stages]
-    return [Unfreeze(**ask) for ask in asks]
+    asks += [{"stages": list(pair)} for pair in itertools.combinations(row.stages, 2)] + [{"all": True}]
+    return [Unfreeze(**ask) for ask in asks] + ask_unions(architecture)
 
 
 @pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
@@ -149,13 +159,16 @@ def test_a_cut_inside_a_residual_block_moves_back_to_its_start(name, layer, befo
     assert cut == before if before else cut.startswith("add")  # Keras numbers these
 
 
-def test_several_keys_open_their_union(small_backbones):
-    model = small_backbones["ResNet50"]
+@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
+def test_several_keys_open_their_union(name, small_backbones):
+    model = small_backbones[name]
 
-    def names(**ask):
-        return {layer.name for layer in unfreezing.find_open_layers(model, "ResNet50", Unfreeze(**ask))}
+    def find_names(ask):
+        return {layer.name for layer in unfreezing.find_open_layers(model, name, ask)}
 
-    assert names(stages=["conv2"], layers=2) == names(stages=["conv2"]) | names(layers=2)
+    for ask in ask_unions(name):
+        keys = ask.model_dump(exclude_none=True)
+        assert find_names(ask) == set.union(*(find_names(Unfreeze(**{key: value})) for key, value in keys.items()))
 
 
 def test_a_stage_in_the_middle_opens_its_own_blocks_alone(small_backbones):

@@ -19,6 +19,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 import time
 import zlib
 from typing import Any, NamedTuple
@@ -32,11 +33,10 @@ from thaw.compute import UNTUNED
 from thaw.names import PRETRAINED
 from thaw.params import InputError
 from thaw.progress import track
-from thaw.publishing import publish, read_json, write_json
+from thaw.publishing import SCRATCH, publish, read_json, write_json
 
 FILL_BATCH = 32
 KEEP_FREE = 2 << 30  # bytes of disk that filling the store must leave
-ABANDONED = 3600  # seconds without a write, after which a half-written entry is a killed run's
 IN_MEMORY = 64 << 20  # bytes of a part up to which an epoch is read at once: pooled features
 GIB = 40  # what the store may take, unless THAW_STORE_GIB says otherwise
 DOCUMENT, VALUES = "entry.json", "values.npy"
@@ -254,7 +254,7 @@ def open_part(prefix, images, find_others=tuple):
     entry, filled = find_entry(prefix, images), False
     while True:
         hold = _lock(entry, "used", fcntl.LOCK_SH)
-        if filled and (entry / DOCUMENT).exists() or _is_whole(entry):
+        if filled and (entry / DOCUMENT).exists() and (entry / VALUES).exists() or _is_whole(entry):
             now = time.time_ns()  # finer than what the system would set
             os.utime(entry / DOCUMENT, ns=(now, now))  # eviction goes by it
             labels, _ = records.read_labels(images.folder, images.part)
@@ -421,12 +421,13 @@ def _measure(store):
     return min(cap, taken + shutil.disk_usage(store).free - promised - KEEP_FREE), taken
 
 
-def _make_room(store, size):
+def _make_room(entry, size):
     """Evict what was used least recently and is not in use, if `size` bytes fit then; return what room there is more.
 
-    None where they do not fit.
+    None where they do not fit. They are for `entry`, which the caller alone may fill.
     """
-    _sweep(store)
+    store = entry.parent
+    _sweep(store, entry)
     limit, taken = _measure(store)
     missing = size - (limit - taken)
     with contextlib.ExitStack() as stack:
@@ -440,21 +441,27 @@ def _make_room(store, size):
                 missing -= freed
         if missing > 0:
             return None
-        for entry in evicted:
-            (entry / DOCUMENT).unlink(missing_ok=True)  # first: without it the rest is no entry
-            left = store / f".publishing-{entry.name}"  # where a sweep finds it, should this be killed
-            left.mkdir(exist_ok=True)
+        for old in evicted:
+            left = pathlib.Path(tempfile.mkdtemp(prefix=SCRATCH, dir=store))  # a sweep finds it, should this be killed
             with contextlib.suppress(FileNotFoundError):  # deleted by hand meanwhile
-                entry.rename(left / entry.name)
+                old.rename(left / old.name)
             shutil.rmtree(left, ignore_errors=True)
     return -missing
 
 
-def _sweep(store):
-    """Remove what killed runs left half-written: nothing was written to it for ABANDONED seconds."""
-    for scratch in store.glob(".publishing-*"):
-        with contextlib.suppress(FileNotFoundError):  # published or removed meanwhile
-            if time.time() - max(path.stat().st_mtime for path in [scratch, *scratch.rglob("*")]) > ABANDONED:
+def _sweep(store, filling):
+    """Remove what killed runs left half-written or half-evicted: the entries in it are no longer being filled.
+
+    For the caller, who alone looks for room and alone may fill the entry `filling`.
+    """
+    for scratch in store.glob(f"{SCRATCH}*"):
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):  # published or removed meanwhile
+            for entry in {store / path.name for path in scratch.iterdir()} - {filling}:
+                lock = _lock(entry, "filled", fcntl.LOCK_EX, wait=False)
+                if lock is None:
+                    break
+                stack.enter_context(contextlib.closing(lock))
+            else:
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -463,14 +470,15 @@ def _fill(prefix, images, entry, find_others):
 
     Returns False, and computes nothing, where there is no room.
     """
+    others = find_others()  # takes seconds, in which no other run should wait for its turn below
     with contextlib.ExitStack() as stack:
         # One process at a time looks for room, until what it takes can be seen by the next.
         with contextlib.closing(_lock(entry.parent / "room", "taken", fcntl.LOCK_EX)):
-            room = _make_room(entry.parent, prefix.bytes_per_image * images.count())
+            room = _make_room(entry, prefix.bytes_per_image * images.count())
             if room is None:
                 return False
             targets = [(prefix, entry)]
-            for other in find_others():
+            for other in others:
                 place, size = find_entry(other, images), other.bytes_per_image * images.count()
                 if size > room or place.exists() or place in dict(targets).values():
                     continue

@@ -9,6 +9,8 @@ import pathlib
 import shutil
 import tempfile
 
+SCRATCH = ".publishing-"  # begins the names of folders in which something is made, beside its place
+
 
 @contextlib.contextmanager
 def publish(path, sync=True):
@@ -19,7 +21,7 @@ def publish(path, sync=True):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix=".publishing-", dir=path.parent))
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix=SCRATCH, dir=path.parent))
     try:
         # The name is kept: some writers choose the format by its ending.
         yield scratch / path.name

@@ -393,7 +393,8 @@ under the names that they have on the web. What it holds is checked like what is
 another one than Keras publishes, and is then recorded as not official and footnoted |
 | `THAW_STORE` | `.thaw/activations` | the folder of what frozen layers make of the photos; `none` stores nothing, \
 not even the state from which a killed run goes on. Deleting it costs time and nothing else |
-| `THAW_STORE_GIB` | 40 | what it may take; 2 GiB of the disk stay free in any case |"""
+| `THAW_STORE_GIB` | 40 | what it may take; activations leave 2 GiB of the disk free. The state of a training, up to \
+three times its weights, is kept in any case |"""
 
 
 def render():

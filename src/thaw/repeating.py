@@ -184,6 +184,7 @@ def train_again(name, params, folder, trained, scored):
                     activations.find_unfinished(),
                     [
                         name,
+                        described,
                         phase.model_dump(mode="json", by_alias=True),
                         params.training.model_dump(),
                         params.compute.model_dump(),

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import sys
 import time
+import zipfile
 
 import keras
 import numpy as np
@@ -34,9 +35,13 @@ class Unfinished:
         """Set the Keras `variables` to what was kept, if anything was; return the rows of the epochs that are done."""
         if not self.path or not self.path.exists():
             return []
-        with np.load(self.path) as kept:
-            rows = json.loads(kept[ROWS].item())
-            values = [kept[str(i)] for i in range(len(kept.files) - 1)]
+        try:
+            with np.load(self.path) as kept:
+                rows = json.loads(kept[ROWS].item())
+                values = [kept[str(i)] for i in range(len(kept.files) - 1)]
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            print(f"{self.path}: cannot be read; the training starts at its first epoch", file=sys.stderr, flush=True)
+            return []
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         print(f"going on after epoch {len(rows)}, where an earlier run stopped", file=sys.stderr, flush=True)

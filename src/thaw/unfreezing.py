@@ -19,7 +19,7 @@ class Unfreeze(Section):
     """What is trained of a backbone; several keys together mean their union. The head always trains.
 
     Layers are Keras layers as `model.layers` lists them, those without weights included: the published reports count
-    so. What follows the last block (the closing convolution of the MobileNetV2 and V3 families) opens with any block.
+    so. What follows the last block (the closing convolution of the MobileNetV2 and V3 families) opens with that block.
     """
 
     layers: Annotated[int, pydantic.Field(ge=1)] | None = None  # the last n
