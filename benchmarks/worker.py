@@ -48,14 +48,14 @@ def main():
     )
     network.backbone.load_weights(f"models/pretrained/{row.backbone}.weights.h5")
     opened = unfreezing.find_open_layers(network.backbone, row.architecture, row.opens)
-    unfreezing.open_up(network.backbone, opened, "inference")
+    unfreezing.open_up(network.backbone, opened, row.batch_norm)
     cut = unfreezing.find_cut(network.backbone, opened)
     {"naive": train_naively, "thaw": train_with_thaw}[side](row, network, cut, params, reply)
 
 
 def train_naively(row, network, cut, params, reply):
     """Keras `fit` on the whole network; a turn is a slice of an epoch with its validation."""
-    model = networks.take_apart(network, network.backbone.operations[0], "inference").tail
+    model = networks.take_apart(network, network.backbone.operations[0], row.batch_norm).tail
     counts = records.read_index(RECORDS)["counts"]
     flops = costs.count_run_flops(network, cut)
     steps = choose_slice(flops.prefix + flops.training_step, counts["train"])
@@ -110,7 +110,7 @@ def train_with_thaw(row, network, cut, params, reply):
     """thaw's own training; the first turn is the pass that fills the store, each other one a slice of an epoch."""
     reply()
     description = {
-        "batch_norm": "inference",
+        "batch_norm": row.batch_norm,
         "stored": activations.is_worth_storing(network, cut, row.epochs),
         "backbone": {"name": "of the benchmark", "architecture": row.architecture},
     }
