@@ -11,46 +11,44 @@ import pathlib
 
 import keras
 import numpy as np
-from rows import BATCH, ROWS
+from rows import BATCH, SEED, build_row, find_row, make_phase
 
-from thaw import activations, networks, unfreezing
-from thaw.activations import Images
-from thaw.compute import configure
-from thaw.params import load, run
-from thaw.publishing import write_json
-from thaw.resuming import Unfinished
-from thaw.training import Phase, Training, fit
+from thaw.base import paths
+from thaw.base.determinism import configure
+from thaw.base.errors import InputError, run_program
+from thaw.base.files import write_json
+from thaw.config.loading import load
+from thaw.store.opening import Asked, open_run
+from thaw.store.prefixes import Images
+from thaw.store.sources import Source
+from thaw.training.loop import fit
+from thaw.training.resuming import Unfinished
+from thaw.training.sections import Training
 
-RECORDS = "data/records"
 EPOCHS = 5
-ROW = next(row for row in ROWS if row.name == "MobileNet, last 10 layers")
+ROW = find_row("MobileNet, last 10 layers")
 
 
-def main():
+def main() -> None:
+    """Train both ways and write what comes out."""
     params = load()
-    configure(params.compute, 1)
-    images = [Images(RECORDS, "train"), Images(RECORDS, "validation")]
-    phase = Phase.model_validate({"optimizer": {"name": "adam", "learning_rate": 1e-4}, "epochs": EPOCHS})
-    accuracies, weights = {}, {}
+    configure(params.compute, SEED)
+    images = [Images(paths.RECORDS, "train"), Images(paths.RECORDS, "validation")]
+    settings = Training(seed=SEED, batch_size=BATCH)
+    accuracies: dict[str, list[float]] = {}
+    weights: dict[str, list[np.ndarray]] = {}
     for way, stored in (("store", True), ("records", False)):
-        keras.utils.set_random_seed(1)
-        head = networks.Head(dense=[], dropout=0.0, batch_norm=False)
-        network = networks.build_classifier(ROW.architecture, 1, params.image.size, head, 5)
-        network.backbone.load_weights(f"models/pretrained/{ROW.backbone}.weights.h5")
-        opened = unfreezing.find_open_layers(network.backbone, ROW.architecture, ROW.opens)
-        unfreezing.open_up(network.backbone, opened, "inference")
+        keras.utils.set_random_seed(SEED)
+        network, plan = build_row(ROW, params.image.size)
         before = [weight.numpy() for weight in network.model.trainable_weights]
-        backbone = {"name": ROW.backbone, "architecture": ROW.architecture}
-        description = {"batch_norm": "inference", "stored": stored, "backbone": backbone}
-        cut = unfreezing.find_cut(network.backbone, opened)
-        tail, (train, validation) = activations.open_run(network, description, cut, images, params)
-        assert isinstance(train, activations.Source) == stored, "the store has no room"
-        settings = Training(seed=1, batch_size=BATCH)
-        history = fit(tail, [train], validation, phase, settings, Unfinished(None, None))
+        tail, (train, validation) = open_run(network, plan._replace(stored=stored), images, Asked(params.compute))
+        if isinstance(train, Source) != stored:
+            raise InputError("THAW_STORE: must have room for the activations of the run; it must not be none")
+        history = fit(tail, [train], validation, make_phase(EPOCHS), settings, Unfinished(None, None))
         accuracies[way] = history.validation_accuracy.tolist()
         weights[way] = [weight.numpy() for weight in network.model.trainable_weights]
-    moved = max(float(abs(after - old).max()) for after, old in zip(weights["store"], before, strict=True))
-    apart = max(float(abs(a - b).max()) for a, b in zip(weights["store"], weights["records"], strict=True))
+    moved = _find_distance(weights["store"], before)
+    apart = _find_distance(weights["store"], weights["records"])
     result = {
         "run": ROW.name,
         "epochs": EPOCHS,
@@ -62,5 +60,10 @@ def main():
     print(json.dumps(result, indent=2))
 
 
+def _find_distance(weights: list[np.ndarray], others: list[np.ndarray]) -> float:
+    """Return the largest difference between two values of weights that stand at the same place."""
+    return max(float(abs(weight - other).max()) for weight, other in zip(weights, others, strict=True))
+
+
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

@@ -12,28 +12,42 @@ import pathlib
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
-from rows import BATCH, ROWS, choose_slice, find_limit
+import numpy as np
+import tensorflow as tf
+from rows import BATCH, RATE, SEED, Row, build_row, choose_slice, find_limit, find_row, make_phase
 
-from thaw import activations, costs, networks, records, unfreezing
-from thaw.activations import Images
-from thaw.compute import configure
-from thaw.params import load
-from thaw.resuming import Unfinished
-from thaw.training import Phase, Training, fit, measure_peak_memory
+from thaw.base import paths
+from thaw.base.determinism import configure
+from thaw.base.sections import Compute
+from thaw.config.loading import load
+from thaw.networks import costs, cutting
+from thaw.networks.classifiers import Network
+from thaw.networks.plan import Plan
+from thaw.records import reading
+from thaw.store.opening import Asked, open_run
+from thaw.store.prefixes import Images
+from thaw.store.sources import Batches, Source
+from thaw.training.loop import fit
+from thaw.training.resuming import Unfinished
+from thaw.training.runs import measure_peak_memory
+from thaw.training.sections import Training
 
-RECORDS = "data/records"
 OTHER_ORDERS = 50_000  # added to the seed of an order: that of no epoch here
-ADAM = {"name": "adam", "learning_rate": 1e-4}
+
+Reply = Callable[..., str]  # writes what it is given as a JSON object, waits, and returns the word that comes
 
 
-def main():
-    side, row = sys.argv[1], next(row for row in ROWS if row.name == sys.argv[2])
+def main() -> None:
+    """Be the side and the row that the command line names."""
+    side, row = sys.argv[1], find_row(sys.argv[2])
     replies = os.fdopen(os.dup(1), "w")  # what Keras prints goes elsewhere
     os.dup2(2, 1)
 
-    def reply(**document):
+    def reply(**document: Any) -> str:
         document["peak_mib"] = round(measure_peak_memory() / 2**20)
         print(json.dumps(document), file=replies, flush=True)
         word = sys.stdin.readline().strip()
@@ -42,42 +56,39 @@ def main():
         return word
 
     params = load()
-    configure(params.compute, 1)
-    network = networks.build_classifier(
-        row.architecture, 1, params.image.size, networks.Head(dense=[], dropout=0.0, batch_norm=False), 5
-    )
-    network.backbone.load_weights(f"models/pretrained/{row.backbone}.weights.h5")
-    opened = unfreezing.find_open_layers(network.backbone, row.architecture, row.opens)
-    unfreezing.open_up(network.backbone, opened, row.batch_norm)
-    cut = unfreezing.find_cut(network.backbone, opened)
-    {"naive": train_naively, "thaw": train_with_thaw}[side](row, network, cut, params, reply)
+    configure(params.compute, SEED)
+    network, plan = build_row(row, params.image.size)
+    if side == "naive":
+        train_naively(network, plan, reply)
+    else:
+        train_with_thaw(row, network, plan, params.compute, reply)
 
 
-def train_naively(row, network, cut, params, reply):
-    """Keras `fit` on the whole network; a turn is a slice of an epoch with its validation."""
-    model = networks.take_apart(network, network.backbone.operations[0], row.batch_norm).tail
-    counts = records.read_index(RECORDS)["counts"]
-    flops = costs.count_run_flops(network, cut)
+def train_naively(network: Network, plan: Plan, reply: Reply) -> None:
+    """Train the whole network with Keras `fit`; a turn is a slice of an epoch with its validation."""
+    model = cutting.build_tail(network, network.backbone.operations[0], plan.batch_norm)
+    counts = reading.read_index(paths.RECORDS)["counts"]
+    flops = costs.count_run_flops(network, plan.cut)
     steps = choose_slice(flops.prefix + flops.training_step, counts["train"])
     scored = max(1, round(steps * counts["validation"] / counts["train"]))
     model.compile(
-        optimizer=keras.optimizers.Adam(ADAM["learning_rate"]),
+        optimizer=keras.optimizers.Adam(RATE),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    clock = {}
+    clock: dict[str, float] = {}
 
-    def start(*_):
+    def start(*_: object) -> None:
         clock.update(wall=time.perf_counter(), cpu=time.process_time())
 
-    def stop(*_):
+    def stop(*_: object) -> None:
         wall, cpu = time.perf_counter() - clock["wall"], time.process_time() - clock["cpu"]
         reply(wall=wall, cpu=cpu, train=steps * BATCH, validation=scored * BATCH)
 
     reply()
     model.fit(
-        records.read_batches(RECORDS, "train", BATCH, order=1).repeat(),
-        validation_data=records.read_batches(RECORDS, "validation", BATCH),
+        reading.read_batches(paths.RECORDS, "train", BATCH, order=1).repeat(),
+        validation_data=reading.read_batches(paths.RECORDS, "validation", BATCH),
         steps_per_epoch=steps,
         validation_steps=scored,
         epochs=1000,
@@ -85,55 +96,6 @@ def train_naively(row, network, cut, params, reply):
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=start, on_epoch_end=stop)],
     )
-
-
-class Turns(Unfinished):
-    """Keeps the state as a real run does, and waits for the next turn after each epoch."""
-
-    def __init__(self, folder, reply, source, photos):
-        super().__init__(folder, ["benchmark", sys.argv])
-        self.reply, self.source, self.photos = reply, source, photos
-        self.cpu = time.process_time()
-
-    def keep(self, variables, rows):
-        start, rehearsal = time.perf_counter(), self.source.rehearsal
-        super().keep(variables, rows)
-        kept = time.perf_counter() - start
-        train, validation = self.photos
-        # The rehearsal of the first batch is no part of an epoch.
-        wall, cpu = rows[-1]["seconds"] - rehearsal["wall"], time.process_time() - self.cpu - rehearsal["cpu"]
-        self.reply(wall=wall, cpu=cpu, first=self.source.first, kept=kept, train=train, validation=validation)
-        self.cpu = time.process_time()
-
-
-def train_with_thaw(row, network, cut, params, reply):
-    """thaw's own training; the first turn is the pass that fills the store, each other one a slice of an epoch."""
-    reply()
-    description = {
-        "batch_norm": row.batch_norm,
-        "stored": activations.is_worth_storing(network, cut, row.epochs),
-        "backbone": {"name": "of the benchmark", "architecture": row.architecture},
-    }
-    images = [Images(RECORDS, "train"), Images(RECORDS, "validation")]
-    alone = params._replace(frozen={}, finetune={})  # fill for no other run
-    flops, counts = costs.count_run_flops(network, cut), records.read_index(RECORDS)["counts"]
-    word = "again"
-    while word == "again":
-        start, cpu = time.perf_counter(), time.process_time()
-        tail, sources = activations.open_run(network, description, cut, images, alone)
-        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-        stored = not isinstance(sources[0], activations.Pixels)
-        limit = find_limit(row, flops, (counts["train"], counts["validation"])) if stored else 1.0
-        word = reply(wall=wall, cpu=cpu, stored=stored, limit=limit)
-        if word == "again" and not row.filled:
-            shutil.rmtree(os.environ["THAW_STORE"])
-    steps = choose_slice(flops.training_step + (0 if stored else flops.prefix), counts["train"])
-    photos = [min(steps * BATCH, counts["train"])]
-    photos.append(max(BATCH, round(photos[0] * counts["validation"] / counts["train"])))
-    sources = [Slice(source, count) for source, count in zip(sources, photos, strict=True)]
-    phase = Phase.model_validate({"optimizer": ADAM, "epochs": 1000})
-    turns = Turns(pathlib.Path(os.environ["THAW_STORE"]) / "unfinished", reply, sources[0], photos)
-    fit(tail, sources[:1], sources[1], phase, Training(seed=1, batch_size=BATCH), turns)
 
 
 class Slice:
@@ -144,13 +106,20 @@ class Slice:
     `rehearsal` has the seconds of all that the epoch is not.
     """
 
-    def __init__(self, source, count):
+    def __init__(self, source: Batches, count: int) -> None:
         self.source, self.count = source, count
-        self.first = self.rehearsal = {"wall": 0, "cpu": 0}
+        self.first: dict[str, float] = {"wall": 0, "cpu": 0}
+        self.rehearsal = self.first
 
-    def read_batches(self, batch_size, order=None):
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels of the whole source, (n,) int64."""
+        return self.source.labels
+
+    def read_batches(self, batch_size: int, order: int | None = None) -> tf.data.Dataset:
+        """Return the batches (inputs, labels) of the slice; `order` seeds the shuffling of the whole source."""
         batches = self.source.read_batches(batch_size, order)
-        if self.count == len(self.source.labels):
+        if self.count == len(self.labels):
             return batches
         if order is not None:
             wall, cpu = time.perf_counter(), time.process_time()
@@ -160,6 +129,50 @@ class Slice:
             del rehearsed  # waits for what is read ahead
             self.rehearsal = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
         return batches.take(-(-self.count // batch_size))
+
+
+class Turns(Unfinished):
+    """Keeps the state as a real run does, and waits for the next turn after each epoch."""
+
+    def __init__(self, folder: pathlib.Path, reply: Reply, train: Slice, validation: Slice) -> None:
+        super().__init__(folder, ["benchmark", sys.argv])
+        self.reply, self.train, self.validation = reply, train, validation
+        self.cpu = time.process_time()
+
+    def keep(self, variables: Sequence[keras.Variable], rows: list[dict[str, Any]]) -> None:
+        """Keep the state, reply with what the epoch took, and wait."""
+        start, rehearsal = time.perf_counter(), self.train.rehearsal
+        super().keep(variables, rows)
+        kept = time.perf_counter() - start
+        # The rehearsal of the first batch is no part of an epoch.
+        wall, cpu = rows[-1]["seconds"] - rehearsal["wall"], time.process_time() - self.cpu - rehearsal["cpu"]
+        photos = {"train": self.train.count, "validation": self.validation.count}
+        self.reply(wall=wall, cpu=cpu, first=self.train.first, kept=kept, **photos)
+        self.cpu = time.process_time()
+
+
+def train_with_thaw(row: Row, network: Network, plan: Plan, compute: Compute, reply: Reply) -> None:
+    """Train as thaw does; the first turn is the pass that fills the store, each other one a slice of an epoch."""
+    reply()
+    images = [Images(paths.RECORDS, "train"), Images(paths.RECORDS, "validation")]
+    flops, counts = costs.count_run_flops(network, plan.cut), reading.read_index(paths.RECORDS)["counts"]
+    store = pathlib.Path(os.environ["THAW_STORE"])
+    while True:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        tail, opened = open_run(network, plan, images, Asked(compute))
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+        stored = isinstance(opened[0], Source)
+        limit = find_limit(row, flops, (counts["train"], counts["validation"])) if stored else 1.0
+        if reply(wall=wall, cpu=cpu, stored=stored, limit=limit) != "again":
+            break
+        if not row.filled:
+            shutil.rmtree(store)
+    steps = choose_slice(flops.training_step + (0 if stored else flops.prefix), counts["train"])
+    of_train = min(steps * BATCH, counts["train"])
+    of_validation = max(BATCH, round(of_train * counts["validation"] / counts["train"]))
+    train, validation = Slice(opened[0], of_train), Slice(opened[1], of_validation)
+    turns = Turns(store / "unfinished", reply, train, validation)
+    fit(tail, [train], validation, make_phase(1000), Training(seed=SEED, batch_size=BATCH), turns)
 
 
 if __name__ == "__main__":

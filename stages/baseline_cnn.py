@@ -1,15 +1,18 @@
 """baseline_cnn: a small CNN from scratch, the floor of the comparison."""
 
-from thaw.compute import configure
-from thaw.params import load, run
-from thaw.training import train_baseline
+from thaw.base import paths
+from thaw.base.determinism import configure
+from thaw.base.errors import run_program
+from thaw.config.loading import load
+from thaw.training.runs import Setting, train_baseline
+from thaw.training.saving import save_training
 
 
-def main():
+def main() -> None:
     params = load()
     configure(params.compute, params.training.seed)
-    train_baseline(params.baseline_cnn, params, "data/records")
+    save_training(train_baseline(params.baseline_cnn, Setting(params.training, params.compute, paths.RECORDS)))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

@@ -1,13 +1,15 @@
 """Stage download: the photos of `dataset`, in the canonical layout, and who made them."""
 
-from thaw.datasets.sources import download
-from thaw.params import load, run
-from thaw.publishing import write_json
+from thaw.base import paths
+from thaw.base.errors import run_program
+from thaw.base.files import write_json
+from thaw.config.loading import load
+from thaw.photos.download import download
 
 
-def main():
-    write_json("metrics/download.json", download(load().dataset, "data/raw", "data/credits.csv"))
+def main() -> None:
+    write_json(paths.DOWNLOADED, download(load().dataset, paths.RAW, paths.CREDITS))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

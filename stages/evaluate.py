@@ -1,17 +1,31 @@
 """evaluate_*@RUN: one trained run, scored once on every part."""
 
-import sys
+from thaw.base import paths
+from thaw.base.determinism import configure
+from thaw.base.errors import run_program
+from thaw.base.files import write_json
+from thaw.base.stage import find_key
+from thaw.config.loading import load
+from thaw.config.openings import list_openings
+from thaw.evaluation.evaluating import evaluate
+from thaw.evaluation.latency import measure_latency
+from thaw.evaluation.saving import save_evaluation
+from thaw.networks.files import load_network
+from thaw.store.opening import Asked
 
-from thaw.compute import configure
-from thaw.evaluation import evaluate
-from thaw.params import load, run
 
-
-def main():
-    params = load()
+def main() -> None:
+    name, params = find_key(), load()
     configure(params.compute, params.training.seed)
-    evaluate(sys.argv[1], params, "data/records")
+    network, description = load_network(name)
+    backbone = description["backbone"]
+    openings = list_openings(params, backbone["name"]) if backbone else []
+    save_evaluation(evaluate(network, description, paths.RECORDS, Asked(params.compute, openings)), description)
+    # The runs of one backbone and head are the same forward pass: the first of them is timed.
+    timed = params.find_timed(name)
+    timing = {"ms_per_image": measure_latency(network.model)} if timed == name else {"timed": timed}
+    write_json(paths.find_evaluation_time(name), {name: timing})
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

@@ -1,18 +1,23 @@
-"""finetune@RUN: part of a backbone opened and trained on, with the head."""
+"""finetune@RUN: part of a backbone is unfrozen and trained on, with the head."""
 
-import sys
+from thaw.base import paths
+from thaw.base.determinism import configure
+from thaw.base.errors import run_program
+from thaw.base.stage import find_key
+from thaw.config.loading import load
+from thaw.config.openings import list_openings
+from thaw.training.runs import Setting, finetune, read_start
+from thaw.training.saving import save_training
 
-from thaw.compute import configure
-from thaw.params import load, run
-from thaw.training import finetune
 
-
-def main():
-    name = sys.argv[1]
-    params = load()
+def main() -> None:
+    name, params = find_key(), load()
     configure(params.compute, params.training.seed)
-    finetune(name, params.finetune[name], params, "data/records")
+    run = params.finetune[name]
+    start = read_start(run.start)
+    setting = Setting(params.training, params.compute, paths.RECORDS, list_openings(params, start.backbone["name"]))
+    save_training(finetune(name, run, start, setting))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

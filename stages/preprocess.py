@@ -2,22 +2,23 @@
 
 import time
 
-from thaw.params import load, run
-from thaw.publishing import write_json
-from thaw.records import write_records
-from thaw.splitting import read_split
+from thaw.base import paths
+from thaw.base.errors import run_program
+from thaw.base.files import read_table, write_json
+from thaw.config.loading import load
+from thaw.records.writing import write_records
 
 
-def main():
+def main() -> None:
     image = load().image
-    rows = read_split("data/split.csv")
+    rows = read_table(paths.SPLIT, numbers=("label",))
     start = time.perf_counter()
-    metrics = write_records(rows, "data/raw", image, "data/records")
+    metrics = write_records(rows, paths.RAW, image, paths.RECORDS)
     seconds = time.perf_counter() - start
-    write_json("metrics/preprocess.json", metrics)
+    write_json(paths.PREPROCESSED, metrics)
     rate = {"images_per_second": round(len(rows) / seconds, 1), "seconds": round(seconds, 2)}
-    write_json("metrics/timing/preprocess.json", {"preprocess": rate})
+    write_json(paths.PREPROCESSING_TIME, {"preprocess": rate})
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

@@ -1,17 +1,29 @@
 """replicate@RUN: a run of the table trained again with other seeds."""
 
-import sys
+from thaw.base import paths
+from thaw.base.determinism import configure
+from thaw.base.errors import run_program
+from thaw.base.files import read_json, write_json
+from thaw.base.stage import find_key
+from thaw.config.loading import load
+from thaw.config.openings import list_openings
+from thaw.training.repeating import Repeated
+from thaw.training.runs import Setting, read_start
+from thaw.training.seeds import replicate
 
-from thaw.compute import configure
-from thaw.params import load, run
-from thaw.repeating import replicate
 
-
-def main():
-    params = load()
+def main() -> None:
+    name, params = find_key(), load()
     configure(params.compute, params.training.seed)
-    replicate(sys.argv[1], params, "data/records")
+    start, phases = params.find_phases(name)
+    repeated = Repeated(name, phases, read_start(start), params.replicates[name].count)
+    openings = list_openings(params, params.replicates[name].backbone)
+    setting = Setting(params.training, params.compute, paths.RECORDS, openings)
+    document, states = replicate(repeated, read_json(paths.find_evaluation(name))[name], setting)
+    write_json(paths.find_repetition("replicates", name), {"replicates": {name: document}})
+    for state in states:
+        state.discard()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

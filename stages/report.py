@@ -1,12 +1,14 @@
-"""report: the table of all runs, learning curves, confusion matrices and what the runs cost."""
+"""report: the table of all runs, what the runs show, and what they cost."""
 
-from thaw.params import load, run
+from thaw.base.errors import run_program
+from thaw.config.loading import load
 from thaw.reporting.publication import write_report
 
 
-def main():
-    write_report(load())
+def main() -> None:
+    params = load()
+    write_report(params, params.image.size)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

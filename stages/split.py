@@ -1,15 +1,17 @@
 """Stage split: which photos train, which validate and which test."""
 
-from thaw.params import load, run
-from thaw.publishing import write_json, write_table
-from thaw.splitting import read_manifest, split
+from thaw.base import paths
+from thaw.base.errors import run_program
+from thaw.base.files import write_json, write_table
+from thaw.config.loading import load
+from thaw.split.parts import read_manifest, split_photos
 
 
-def main():
-    table, metrics = split(read_manifest("data/raw"), "data/raw", load().split)
-    write_table("data/split.csv", table)
-    write_json("metrics/split.json", metrics)
+def main() -> None:
+    table, metrics = split_photos(read_manifest(paths.RAW), paths.RAW, load().split)
+    write_table(paths.SPLIT, table)
+    write_json(paths.SPLIT_COUNTS, metrics)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

@@ -1,23 +1,23 @@
 """weights@BACKBONE: the backbone with the weights it starts from."""
 
-import sys
+from thaw.base import paths
+from thaw.base.determinism import configure
+from thaw.base.errors import run_program
+from thaw.base.files import write_json
+from thaw.base.stage import find_key
+from thaw.config.loading import load
+from thaw.weights.pretrained import describe_network, pretrain, save_pretrained
 
-from thaw.compute import configure
-from thaw.params import load, run
-from thaw.pretraining import describe_network, pretrain, save_pretrained
-from thaw.publishing import write_json
 
-
-def main():
-    name = sys.argv[1]
-    params = load()
+def main() -> None:
+    name, params = find_key(), load()
     backbone = params.backbones[name]
     configure(params.compute, backbone.seed or 0)
     model, document = pretrain(name, backbone)
     save_pretrained(model, document)
-    told = {**document, **describe_network(model, backbone.architecture)}
-    write_json(f"metrics/weights/{name}.json", {"weights": {name: told}})
+    metrics = {**document, **describe_network(model, backbone.architecture)}
+    write_json(paths.find_weights_metrics(name), {"weights": {name: metrics}})
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

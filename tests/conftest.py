@@ -2,65 +2,75 @@
 
 import fcntl
 import os
+import pathlib
 import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from thaw.networks.classifiers import Network
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
-from small import SIZE, WIDTH, plain_head, scatter, write_photos
 from tensorflow.python.framework.config import disable_op_determinism
-from tiny import dvc, git, make_project
 
-from thaw import backbones, compute, networks, records
+from small import SIZE, WIDTH, plain_head, scatter, write_photos
+from thaw.base.sections import Compute
+from thaw.networks import architectures, classifiers
+from thaw.records import writing
+from thaw.records.sections import Image
+from tiny import dvc, git, make_project
 
 
 @pytest.fixture(scope="session")
-def small_networks():
+def small_networks() -> Any:
     """Each architecture as a classifier of three classes, small and at random; tests must not change weights."""
-    found = {name: networks.build_classifier(name, WIDTH, SIZE, plain_head(), 3) for name in backbones.ARCHITECTURES}
+    found = {
+        name: classifiers.build_classifier(name, WIDTH, SIZE, plain_head(), 3) for name in architectures.ARCHITECTURES
+    }
     for network in found.values():
         scatter(network.model)
     return found
 
 
 @pytest.fixture(scope="session")
-def small_backbones(small_networks):
+def small_backbones(small_networks: dict[str, Network]) -> dict[str, Any]:
     """The backbones of those; tests must not change weights."""
     return {name: network.backbone for name, network in small_networks.items()}
 
 
 @pytest.fixture
-def small_network():
+def small_network() -> Network:
     """A fresh MobileNet classifier of three classes at small width, BatchNorm statistics and all weights at random."""
-    network = networks.build_classifier("MobileNet", WIDTH, SIZE, plain_head(), 3)
+    network = classifiers.build_classifier("MobileNet", WIDTH, SIZE, plain_head(), 3)
     scatter(network.model)
     return network
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """An empty project folder as the working directory, with records of 24 photos of three classes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("THAW_STORE", raising=False)
     rows = write_photos(tmp_path / "photos", 24, 3)
-    records.write_records(rows, "photos", records.Image(size=SIZE, shards=2), "data/records")
+    writing.write_records(rows, "photos", Image(size=SIZE, shards=2), "data/records")
     return tmp_path
 
 
 @pytest.fixture
-def threads():
+def threads() -> Any:
     """The parameters of section `compute`."""
-    return compute.Compute(threads=2, onednn_isa="AVX2")
+    return Compute(threads=2, onednn_isa="AVX2")
 
 
 @pytest.fixture(scope="session")
-def make_once(tmp_path_factory):
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The function that has `make(folder)` fill the folder `name`, once for all test processes.
 
     It returns the folder, and what `make` returned (text).
     """
 
-    def make_folder(name, make):
+    def make_folder(name: str, make: Any) -> Any:
         place = tmp_path_factory.getbasetemp()
         if "PYTEST_XDIST_WORKER" in os.environ:
             place = place.parent  # of the folders of all processes
@@ -76,13 +86,13 @@ def make_once(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(make_once):
+def finished(make_once: Any) -> Any:
     """(folder, what `dvc repro` printed) of a tiny table that ran once and was committed; tests must not change it.
 
     Its path has a space in it.
     """
 
-    def make(folder):
+    def make(folder: pathlib.Path) -> Any:
         output = dvc(make_project(folder), "repro")
         (folder / ".gitignore").open("a").write("__pycache__/\n.thaw/\n")
         git(folder, "add", "--all")
@@ -93,7 +103,7 @@ def finished(make_once):
 
 
 @pytest.fixture
-def workspace(finished, tmp_path):
+def workspace(finished: tuple[pathlib.Path, str], tmp_path: pathlib.Path) -> pathlib.Path:
     """A copy of the finished table's project, cache and all, for one test to change."""
     folder = tmp_path / "a project"
     shutil.copytree(finished[0], folder, symlinks=True)
@@ -101,7 +111,7 @@ def workspace(finished, tmp_path):
 
 
 @pytest.fixture
-def forget_determinism():
+def forget_determinism() -> Iterator[Any]:
     """Let the tests that follow in this process read ahead again; TensorFlow has no public way back."""
     yield
     disable_op_determinism()

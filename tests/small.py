@@ -1,21 +1,25 @@
 """Small networks with the real topologies, and small photos, for the tests."""
 
+import pathlib
+from typing import Any
+
+import keras
 import numpy as np
 import pandas as pd
 import PIL.Image
 
-from thaw import networks
+from thaw.networks.sections import Head
 
 SIZE = 72  # pixels: the smallest that every backbone takes
 WIDTH = 0.125
 
 
-def plain_head():
+def plain_head() -> Any:
     """A head without hidden layers."""
-    return networks.Head(dense=[], dropout=0.0, batch_norm=False)
+    return Head(dense=[], dropout=0.0, batch_norm=False)
 
 
-def scatter(model):
+def scatter(model: keras.Model) -> None:
     """Give every weight of `model` a random value, variances one near 1: fresh statistics are 0 and 1 and hide faults.
 
     Kernels are large enough that what a photo makes still differs from photo to photo after the last layer.
@@ -31,12 +35,12 @@ def scatter(model):
             weight.assign(1 + abs(spread) if "variance" in weight.path else weight.numpy() + spread)
 
 
-def assert_close(found, expected):
+def assert_close(found: Any, expected: Any) -> None:
     """Check that arrays are the same to the rounding of float32: within 1e-5 of the largest value."""
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def write_photos(folder, count, classes):
+def write_photos(folder: pathlib.Path, count: int, classes: Any) -> pd.DataFrame:
     """Draw `count` photos, coloured by class, below `folder`; return their rows as data/split.csv has them."""
     generator = np.random.default_rng(3)
     rows = []

@@ -1,27 +1,32 @@
 """Every backbone of the table, at small width: topology, block boundaries, published hashes."""
 
+import keras
 import numpy as np
 import pytest
 from keras.src.applications import mobilenet_v3, resnet
+
 from small import SIZE, WIDTH
+from thaw.networks import architectures, backbones
 
-from thaw import backbones
-
-NAMES = list(backbones.ARCHITECTURES)
+NAMES = list(architectures.ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_narrow_backbone_has_as_many_layers_as_the_published_one(name, small_backbones):
-    assert len(small_backbones[name].layers) == backbones.ARCHITECTURES[name].layers
+def test_a_narrow_backbone_has_as_many_layers_as_the_published_one(
+    name: str, small_backbones: dict[str, keras.Model]
+) -> None:
+    assert len(small_backbones[name].layers) == architectures.ARCHITECTURES[name].layers
 
 
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "Xception"])
-def test_a_narrow_backbone_has_the_layer_kinds_of_the_full_one_in_the_same_order(name, small_backbones):
+def test_a_narrow_backbone_has_the_layer_kinds_of_the_full_one_in_the_same_order(
+    name: str, small_backbones: dict[str, keras.Model]
+) -> None:
     full = backbones.build(name, 1, SIZE)
     assert [type(layer) for layer in small_backbones[name].layers] == [type(layer) for layer in full.layers]
 
 
-def test_width_scales_the_filters(small_backbones):
+def test_width_scales_the_filters(small_backbones: dict[str, keras.Model]) -> None:
     assert small_backbones["ResNet50"].output_shape[-1] == 2048 * WIDTH
 
 
@@ -40,14 +45,18 @@ def test_width_scales_the_filters(small_backbones):
         ("Xception", 14),
     ],
 )
-def test_a_backbone_has_the_blocks_of_its_paper(name, blocks, small_backbones):
+def test_a_backbone_has_the_blocks_of_its_paper(
+    name: str, blocks: int, small_backbones: dict[str, keras.Model]
+) -> None:
     assert len(backbones.find_blocks(small_backbones[name], name)) == blocks + 1
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_stages_end_where_the_resolution_or_the_flow_changes(name, small_backbones):
+def test_stages_end_where_the_resolution_or_the_flow_changes(
+    name: str, small_backbones: dict[str, keras.Model]
+) -> None:
     """Within a stage named after a stride, all blocks have that stride."""
-    row, ends = backbones.ARCHITECTURES[name], backbones.find_blocks(small_backbones[name], name)[1:]
+    row, ends = architectures.ARCHITECTURES[name], backbones.find_blocks(small_backbones[name], name)[1:]
     strides = {"conv2": 4, "conv3": 8, "conv4": 16, "conv5": 32}
     for stage, blocks in row.stages.items():
         stride = strides.get(stage) or (stage.startswith("stride") and int(stage.removeprefix("stride")))
@@ -59,7 +68,7 @@ def test_stages_end_where_the_resolution_or_the_flow_changes(name, small_backbon
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_leads_around_a_single_tensor(name, small_backbones):
+def test_nothing_leads_around_a_single_tensor(name: str, small_backbones: dict[str, keras.Model]) -> None:
     """What the cut's output alone determines is the output of the whole: prefix and tail give it together."""
     import keras
 
@@ -72,8 +81,8 @@ def test_nothing_leads_around_a_single_tensor(name, small_backbones):
         np.testing.assert_allclose(tail(prefix(images, training=False), training=False), whole, atol=1e-5)
 
 
-def test_published_hashes_are_those_of_keras():
-    rows = backbones.ARCHITECTURES
+def test_published_hashes_are_those_of_keras() -> None:
+    rows = architectures.ARCHITECTURES
     assert rows["ResNet50"].md5 == resnet.WEIGHTS_HASHES["resnet50"][1]
     for name, published in (
         ("MobileNetV3Small", "small_224_1.0_float"),

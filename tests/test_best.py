@@ -1,23 +1,25 @@
 """./run thaw best, on a finished tiny table and on experiments that change it."""
 
+import pathlib
 import re
+from typing import Any
 
 import pandas as pd
 import pytest
-from tiny import dvc, git
 
-from thaw.best import print_best
-from thaw.publishing import read_json, write_json
+from thaw.base.files import read_json, write_json
+from thaw.cli.best import print_best
+from tiny import dvc, git
 
 
 @pytest.fixture
-def table(workspace, monkeypatch):
+def table(workspace: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """The project of a finished tiny table, as the working directory."""
     monkeypatch.chdir(workspace)
     return workspace
 
 
-def make_best(folder, name):
+def make_best(folder: pathlib.Path, name: str) -> None:
     """Have run `name` know every photo of validation."""
     path = folder / f"metrics/evaluate/{name}.json"
     scores = read_json(path)
@@ -25,7 +27,7 @@ def make_best(folder, name):
     write_json(path, scores)
 
 
-def add_experiment(folder, name):
+def add_experiment(folder: pathlib.Path, name: str) -> None:
     """Make the work tree an experiment on the last commit, as DVC keeps one, and put the work tree back."""
     head = git(folder, "rev-parse", "HEAD").strip()
     git(folder, "add", "--all")
@@ -35,13 +37,13 @@ def add_experiment(folder, name):
     git(folder, "reset", "--quiet", "--hard")
 
 
-def ask(capsys):
+def ask(capsys: pytest.CaptureFixture[str]) -> Any:
     """Return what is printed, but the marks of footnotes and these."""
     print_best()
     return capsys.readouterr().out.partition("\n\n¹ ")[0].replace("¹", "")
 
 
-def test_it_agrees_with_the_report(table, capsys):
+def test_it_agrees_with_the_report(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = read_json(table / "metrics/summary.json")["summary"]
     text = ask(capsys)
     assert text.startswith(f"Best on validation, of 4 runs: {summary['best']} (")
@@ -50,21 +52,25 @@ def test_it_agrees_with_the_report(table, capsys):
     assert len(rows) == summary["as_good"]
 
 
-def test_runs_from_weights_that_keras_does_not_vouch_for_have_a_footnote(table, capsys):
+def test_runs_from_weights_that_keras_does_not_vouch_for_have_a_footnote(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     print_best()
     text = capsys.readouterr().out
     assert re.match(r"Best on validation, of 4 runs: tiny\S*¹ \(", text)
     assert text.rstrip().split("\n\n")[-1].startswith("¹ rests on weights")
 
 
-def test_the_weights_of_the_tables_best_are_told(table, capsys):
+def test_the_weights_of_the_tables_best_are_told(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     best = read_json(table / "metrics/summary.json")["summary"]["best"]
     assert f"networks.load('{best}')" in ask(capsys)
     (table / f"models/{best}.weights.h5").unlink()
     assert f"./run dvc checkout models/{best}.weights.h5" in ask(capsys)
 
 
-def test_an_experiment_that_dvc_saved_can_be_best_and_is_named_with_the_command_that_applies_it(table, capsys):
+def test_an_experiment_that_dvc_saved_can_be_best_and_is_named_with_the_command_that_applies_it(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_best(table, "tiny-all")
     dvc(table, "exp", "save", "--force", "--name", "higher")
     git(table, "reset", "--quiet", "--hard")
@@ -75,7 +81,9 @@ def test_an_experiment_that_dvc_saved_can_be_best_and_is_named_with_the_command_
     assert ask(capsys).startswith("Best on validation, of 5 runs: tiny-all (")
 
 
-def test_what_the_last_commit_has_counts_while_the_files_are_those_of_an_experiment(table, capsys):
+def test_what_the_last_commit_has_counts_while_the_files_are_those_of_an_experiment(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = ask(capsys)
     assert before.startswith("Best on validation, of 4 runs: ")
     make_best(table, "tiny-all")
@@ -86,7 +94,9 @@ def test_what_the_last_commit_has_counts_while_the_files_are_those_of_an_experim
     assert text.rstrip().endswith("git restore .\n    ./run dvc checkout")
 
 
-def test_a_run_that_two_experiments_share_is_listed_once(table, capsys):
+def test_a_run_that_two_experiments_share_is_listed_once(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_best(table, "tiny-all")
     add_experiment(table, "first")
     make_best(table, "tiny-all")
@@ -94,7 +104,9 @@ def test_a_run_that_two_experiments_share_is_listed_once(table, capsys):
     assert ask(capsys).startswith("Best on validation, of 5 runs: tiny-all (first) (")
 
 
-def test_an_experiment_on_other_photos_is_left_out_and_named(table, capsys):
+def test_an_experiment_on_other_photos_is_left_out_and_named(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for path in table.glob("plots/predictions/*.csv"):
         photos = pd.read_csv(path, dtype=str)
         photos.assign(id="x" + photos["id"]).to_csv(path, index=False)
@@ -105,13 +117,15 @@ def test_an_experiment_on_other_photos_is_left_out_and_named(table, capsys):
     assert "experiment resplit, which was scored on other photos" in text
 
 
-def test_an_experiment_that_cannot_be_read_is_left_out_and_its_file_named(table, capsys):
+def test_an_experiment_that_cannot_be_read_is_left_out_and_its_file_named(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (table / "metrics/split.json").unlink()
     add_experiment(table, "broken")
     assert "Left out: experiment broken: metrics/split.json: no such file" in ask(capsys)
 
 
-def test_experiments_on_other_commits_do_not_count(table, capsys):
+def test_experiments_on_other_commits_do_not_count(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_best(table, "tiny-all")
     add_experiment(table, "before")
     git(table, "commit", "--quiet", "--allow-empty", "--message", "Go on")

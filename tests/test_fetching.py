@@ -1,21 +1,36 @@
 import functools
 import hashlib
 import http.server
+import pathlib
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from thaw import fetching
-from thaw.fetching import fetch
-from thaw.params import InputError
+from thaw.base.errors import InputError
+from thaw.photos import fetching
+from thaw.photos.fetching import fetch
 
 CONTENT = b"the file of the official place\n" * 100
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
 MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A server on this machine that keeps which paths it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
+    """Answers with CONTENT, with its beginning or with 404, by the path."""
+
+    server: Server
+
+    def do_GET(self) -> None:
         self.server.asked.append(self.path)
         times = self.server.asked.count(self.path)
         if self.path == "/file.bin" or self.path == "/flaky.bin" and times > 1:
@@ -25,30 +40,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(404, b"", 0)
 
-    def answer(self, status, body, length):
+    def answer(self, status: int, body: bytes, length: int) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(length))
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A running Server, without a mirror and without waits between tries."""
     monkeypatch.delenv("THAW_MIRROR", raising=False)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.asked = []
-        server.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=functools.partial(server.serve_forever, 0.01), daemon=True).start()
-        yield server
-        server.shutdown()
+    with Server() as running:
+        threading.Thread(target=functools.partial(running.serve_forever, 0.01), daemon=True).start()
+        yield running
+        running.shutdown()
 
 
 @pytest.fixture
-def mirror(tmp_path, monkeypatch):
+def mirror(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     folder = tmp_path / "mirror"
     (folder / "weights").mkdir(parents=True)
     monkeypatch.setenv("THAW_MIRROR", str(folder))
@@ -56,7 +70,7 @@ def mirror(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("digest", [SHA256, SHA256.upper().replace("SHA", "sha"), MD5, None])
-def test_a_file_is_downloaded_once_and_then_kept(server, tmp_path, digest):
+def test_a_file_is_downloaded_once_and_then_kept(server: Server, tmp_path: pathlib.Path, digest: str | None) -> None:
     for _ in range(2):
         path, official = fetch(f"{server.url}/file.bin", digest, "weights/file.bin", tmp_path / "cache")
         assert path.read_bytes() == CONTENT
@@ -64,20 +78,20 @@ def test_a_file_is_downloaded_once_and_then_kept(server, tmp_path, digest):
     assert server.asked == ["/file.bin"]
 
 
-def test_two_addresses_of_one_file_name_do_not_share_a_place(server, tmp_path):
+def test_two_addresses_of_one_file_name_do_not_share_a_place(server: Server, tmp_path: pathlib.Path) -> None:
     first, _ = fetch(f"{server.url}/file.bin", None, "file.bin", tmp_path)
     second, _ = fetch(f"{server.url}/flaky.bin", None, "file.bin", tmp_path)
     assert first != second
 
 
-def test_a_kept_file_that_was_damaged_is_downloaded_again(server, tmp_path):
+def test_a_kept_file_that_was_damaged_is_downloaded_again(server: Server, tmp_path: pathlib.Path) -> None:
     path, _ = fetch(f"{server.url}/file.bin", SHA256, "file.bin", tmp_path)
     path.write_bytes(b"damaged")
     path, _ = fetch(f"{server.url}/file.bin", SHA256, "file.bin", tmp_path)
     assert path.read_bytes() == CONTENT
 
 
-def test_the_mirror_goes_before_the_network(server, mirror, tmp_path):
+def test_the_mirror_goes_before_the_network(server: Server, mirror: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (mirror / "weights/file.bin").write_bytes(CONTENT)
     path, official = fetch(f"{server.url}/file.bin", SHA256, "weights/file.bin", tmp_path / "cache")
     assert (path, official) == (mirror / "weights/file.bin", True)
@@ -85,24 +99,26 @@ def test_the_mirror_goes_before_the_network(server, mirror, tmp_path):
 
 
 @pytest.mark.parametrize("digest", [SHA256, MD5, None])
-def test_another_file_in_the_mirror_is_not_official(mirror, tmp_path, digest):
+def test_another_file_in_the_mirror_is_not_official(
+    mirror: pathlib.Path, tmp_path: pathlib.Path, digest: str | None
+) -> None:
     (mirror / "weights/file.bin").write_bytes(b"a stand-in")
     path, official = fetch("http://127.0.0.1:9/file.bin", digest, "weights/file.bin", tmp_path)
     assert (path.read_bytes(), official) == (b"a stand-in", False)
 
 
-def test_what_the_mirror_lacks_is_downloaded(server, mirror, tmp_path):
+def test_what_the_mirror_lacks_is_downloaded(server: Server, mirror: pathlib.Path, tmp_path: pathlib.Path) -> None:
     path, official = fetch(f"{server.url}/file.bin", SHA256, "weights/file.bin", tmp_path / "cache")
     assert (path.read_bytes(), official) == (CONTENT, True)
 
 
-def test_a_mirror_that_is_no_folder_is_a_fault(monkeypatch, tmp_path):
+def test_a_mirror_that_is_no_folder_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     monkeypatch.setenv("THAW_MIRROR", str(tmp_path / "missing"))
     with pytest.raises(InputError, match="^THAW_MIRROR: must name a folder .got '.*missing'.$"):
         fetch("http://127.0.0.1:9/file.bin", None, "file.bin", tmp_path)
 
 
-def test_a_download_of_another_digest_is_a_fault_and_leaves_nothing(server, tmp_path):
+def test_a_download_of_another_digest_is_a_fault_and_leaves_nothing(server: Server, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError) as caught:
         fetch(f"{server.url}/file.bin", "md5:" + "0" * 32, "file.bin", tmp_path)
     for part in (f"{server.url}/file.bin", MD5, "md5:" + "0" * 32):
@@ -110,26 +126,28 @@ def test_a_download_of_another_digest_is_a_fault_and_leaves_nothing(server, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_file_is_a_fault_at_the_first_answer(server, tmp_path):
+def test_a_missing_file_is_a_fault_at_the_first_answer(server: Server, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match="404") as caught:
         fetch(f"{server.url}/none.bin", None, "weights/none.bin", tmp_path)
     assert f"{server.url}/none.bin" in str(caught.value) and "THAW_MIRROR" in str(caught.value)
     assert server.asked == ["/none.bin"]
 
 
-def test_a_connection_that_breaks_off_once_is_tried_again(server, tmp_path):
+def test_a_connection_that_breaks_off_once_is_tried_again(server: Server, tmp_path: pathlib.Path) -> None:
     path, _ = fetch(f"{server.url}/flaky.bin", None, "flaky.bin", tmp_path)
     assert path.read_bytes() == CONTENT
 
 
-def test_a_connection_that_always_breaks_off_is_a_fault_and_leaves_nothing(server, tmp_path):
+def test_a_connection_that_always_breaks_off_is_a_fault_and_leaves_nothing(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     with pytest.raises(InputError, match="broke off"):
         fetch(f"{server.url}/short.bin", None, "short.bin", tmp_path)
     assert len(server.asked) == 1 + fetching.RETRIES
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refused_connection_is_a_fault_in_one_line(server, tmp_path):
+def test_a_refused_connection_is_a_fault_in_one_line(server: Server, tmp_path: pathlib.Path) -> None:
     server.shutdown()
     server.server_close()
     with pytest.raises(InputError) as caught:

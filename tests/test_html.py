@@ -3,15 +3,17 @@
 import html
 import io
 import json
+import pathlib
 import re
 import shutil
 import subprocess
 import urllib.parse
 import xml.etree.ElementTree
+from typing import Any
 
 import pytest
 
-from thaw import plotting
+from thaw.reporting import plotting
 from thaw.reporting.html import pack, render_page
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="40"><rect width="800" height="40"/></svg>'
@@ -53,14 +55,14 @@ browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on the PATH")
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures/overview.svg").write_text(SVG)
     (tmp_path / "figures/overview.csv").write_text("run,accuracy\nwide,0.85\n")
     return tmp_path
 
 
-def browse(folder, probe="", *options, page=None):
+def browse(folder: pathlib.Path, probe: str = "", *options: Any, page: Any = None) -> Any:
     """Open the page in Chromium, run the JavaScript expression `probe`; return (its value, what the console said)."""
     page = page or render_page(REPORT, folder)
     result = f"<script>onload = () => document.body.dataset.probe = JSON.stringify({probe or 'null'})</script>"
@@ -73,13 +75,13 @@ def browse(folder, probe="", *options, page=None):
     return value and json.loads(value[1].replace("&quot;", '"').replace("&amp;", "&")), said
 
 
-def click(*heads):
+def click(*heads: Any) -> str:
     """Return the JavaScript that clicks the heads by number, one after the other, and gives the first column."""
     clicks = ", ".join(f"document.querySelectorAll('th button')[{head}].click()" for head in heads)
     return f"({clicks}, [...document.querySelector('tbody').rows].map(row => row.cells[0].textContent))"
 
 
-def test_the_page_needs_no_other_file_and_no_network(folder):
+def test_the_page_needs_no_other_file_and_no_network(folder: pathlib.Path) -> None:
     page = render_page(REPORT, folder)
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert sources and all(source.startswith(("data:", "#")) for source in sources if source != "cost.html")
@@ -87,17 +89,17 @@ def test_the_page_needs_no_other_file_and_no_network(folder):
     assert "://" not in text and "@import" not in text and "url(" not in text
 
 
-def test_every_image_has_its_alternative_text(folder):
+def test_every_image_has_its_alternative_text(folder: pathlib.Path) -> None:
     assert 'alt="accuracy of every run"' in render_page(REPORT, folder)
     with pytest.raises(ValueError, match="figures/overview.svg: an image of the report must have an alternative text"):
         render_page(REPORT.replace("accuracy of every run", ""), folder)
 
 
-def test_the_page_of_the_costs_is_named_as_a_web_page(folder):
+def test_the_page_of_the_costs_is_named_as_a_web_page(folder: pathlib.Path) -> None:
     assert '<a href="cost.html">' in render_page(REPORT, folder)
 
 
-def test_a_figure_of_matplotlib_is_packed_without_loss():
+def test_a_figure_of_matplotlib_is_packed_without_loss() -> None:
     file = io.StringIO()
     with plotting.use_style():
         figure = plotting.draw_confusion([[3, 1], [0, 2]], ['100 % "a" & <b>', "#c"], "run")
@@ -109,92 +111,93 @@ def test_a_figure_of_matplotlib_is_packed_without_loss():
     assert named and named <= {f"#{element.get('id')}" for element in document.iter() if element.get("id")}
 
 
-def test_packing_leaves_scales_below_one_alone():
+def test_packing_leaves_scales_below_one_alone() -> None:
     packed = pack('<svg a="scale(0.015625)" b="12.345678 -1.23456 0.5"/>')
     assert packed == "<svg a='scale(0.015625)' b='12.34 -1.23 0.5'/>"
 
 
-def test_the_contents_lead_to_the_sections(folder):
+def test_the_contents_lead_to_the_sections(folder: pathlib.Path) -> None:
     page = render_page(REPORT, folder)
     assert '<a href="#comparison">Comparison</a>' in page and '<h2 id="comparison">' in page
 
 
-def test_what_a_name_holds_stays_text(folder):
+def test_what_a_name_holds_stays_text(folder: pathlib.Path) -> None:
     assert "<script>alert" not in render_page(REPORT, folder)
 
 
-def test_the_same_report_gives_the_same_page(folder):
+def test_the_same_report_gives_the_same_page(folder: pathlib.Path) -> None:
     assert render_page(REPORT, folder) == render_page(REPORT, folder)
 
 
 @browser
-def test_the_page_loads_without_a_word_on_the_console(folder):
+def test_the_page_loads_without_a_word_on_the_console(folder: pathlib.Path) -> None:
     title, said = browse(folder, "document.title")
     assert title == "What to unfreeze" and said == []
 
 
 @browser
-def test_an_error_of_the_page_would_be_seen_on_the_console(folder):
+def test_an_error_of_the_page_would_be_seen_on_the_console(folder: pathlib.Path) -> None:
     _, said = browse(folder, page=render_page(REPORT, folder).replace("<script>", "<script>throw Error('seen');"))
     assert any("seen" in line for line in said)
 
 
 @browser
-def test_the_browser_draws_the_figures(folder):
+def test_the_browser_draws_the_figures(folder: pathlib.Path) -> None:
     widths, _ = browse(folder, "[...document.images].map(image => image.naturalWidth)")
     assert widths == [800, 800, 800]
 
 
 @browser
-def test_the_data_of_a_figure_can_be_taken_out_of_the_page(folder):
+def test_the_data_of_a_figure_can_be_taken_out_of_the_page(folder: pathlib.Path) -> None:
     probe = "(link => [link.download, atob(link.href.split(',')[1])])(document.querySelector('figcaption a'))"
     assert browse(folder, probe)[0] == ["overview.csv", "run,accuracy\nwide,0.85\n"]
 
 
 @browser
 @pytest.mark.parametrize("width, columns", [(1280, 2), (500, 1)])
-def test_figures_stand_beside_each_other_where_there_is_room(folder, width, columns):
+def test_figures_stand_beside_each_other_where_there_is_room(folder: pathlib.Path, width: int, columns: int) -> None:
     probe = "[...document.querySelectorAll('.gallery figure')].map(figure => figure.getBoundingClientRect().left)"
     lefts, _ = browse(folder, probe, f"--window-size={width},800")
     assert len(lefts) == 2 and len(set(lefts)) == columns
 
 
 @browser
-def test_a_head_sorts_numbers_as_numbers_and_leaves_what_is_missing_last(folder):
+def test_a_head_sorts_numbers_as_numbers_and_leaves_what_is_missing_last(folder: pathlib.Path) -> None:
     assert browse(folder, click(3))[0] == ["wide-blocks-2", "baseline_cnn", "wide", "waiting"]
 
 
 @browser
-def test_a_second_click_sorts_the_other_way(folder):
+def test_a_second_click_sorts_the_other_way(folder: pathlib.Path) -> None:
     assert browse(folder, click(3, 3))[0] == ["wide", "baseline_cnn", "wide-blocks-2", "waiting"]
 
 
 @browser
-def test_a_column_with_words_among_its_numbers_still_sorts_the_numbers(folder):
+def test_a_column_with_words_among_its_numbers_still_sorts_the_numbers(folder: pathlib.Path) -> None:
     assert browse(folder, click(2))[0] == ["wide", "wide-blocks-2", "baseline_cnn", "waiting"]
 
 
 @browser
-def test_names_sort_as_text(folder):
+def test_names_sort_as_text(folder: pathlib.Path) -> None:
     assert browse(folder, click(0))[0] == ["baseline_cnn", "waiting", "wide", "wide-blocks-2"]
 
 
 @browser
-def test_a_screen_reader_is_told_how_a_table_is_sorted(folder):
+def test_a_screen_reader_is_told_how_a_table_is_sorted(folder: pathlib.Path) -> None:
     heads = "[...document.querySelector('thead').querySelectorAll('th')].map(head => head.getAttribute('aria-sort'))"
     value, _ = browse(folder, f"(document.querySelectorAll('th button')[1].click(), {heads})")
     assert value == ["none", "ascending", "none", "none", "none"]
 
 
 @browser
-def test_at_the_width_of_a_phone_only_tables_scroll_sideways(folder):
-    probe = "[innerWidth, document.documentElement.scrollWidth, document.querySelector('img').getBoundingClientRect().right]"
+def test_at_the_width_of_a_phone_only_tables_scroll_sideways(folder: pathlib.Path) -> None:
+    image = "document.querySelector('img').getBoundingClientRect().right"
+    probe = f"[innerWidth, document.documentElement.scrollWidth, {image}]"
     (width, needed, right), _ = browse(folder, probe, "--window-size=500,800")
     assert needed <= width and right <= width
 
 
 @browser
-def test_the_page_prints(folder):
+def test_the_page_prints(folder: pathlib.Path) -> None:
     (folder / "report.html").write_text(render_page(REPORT, folder))
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     command += [f"--print-to-pdf={folder / 'report.pdf'}", (folder / "report.html").as_uri()]

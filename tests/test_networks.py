@@ -1,42 +1,60 @@
 """Networks taken apart at a cut, and what BatchNorm does in the tail through `fit`."""
 
+import pathlib
+from typing import Any, NamedTuple
+
 import keras
 import numpy as np
 import pytest
-from small import SIZE, assert_close, plain_head
 
-from thaw import backbones, networks, unfreezing
-from thaw.unfreezing import Unfreeze
+from small import SIZE, assert_close, plain_head
+from thaw.networks import architectures, classifiers, cutting, plan, unfreezing
+from thaw.networks.classifiers import Network
+from thaw.networks.plan import Opening
+from thaw.networks.sections import BatchNorm, Head, Unfreeze
 
 IMAGES = np.random.default_rng(1).uniform(0, 255, (6, SIZE, SIZE, 3)).astype(np.float32)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 
 
-def take_apart(network, ask, batch_norm, architecture="MobileNet"):
-    opened = unfreezing.find_open_layers(network.backbone, architecture, ask and Unfreeze(**ask))
-    unfreezing.open_up(network.backbone, opened, batch_norm)
-    return networks.take_apart(network, unfreezing.find_cut(network.backbone, opened), batch_norm)
+class Parts(NamedTuple):
+    """A network taken apart: model = tail(prefix(pixels))."""
+
+    prefix: keras.Model | None  # None where nothing is frozen
+    tail: keras.Model
 
 
-def norms_of(network):
+def cut_apart(network: Network, cut: keras.Operation, batch_norm: BatchNorm) -> Parts:
+    frozen = cut is not network.backbone.operations[0]
+    prefix = cutting.build_prefixes(network, [cut]) if frozen else None
+    return Parts(prefix, cutting.build_tail(network, cut, batch_norm))
+
+
+def take_apart(network: Network, ask: dict[str, Any], batch_norm: BatchNorm, architecture: str = "MobileNet") -> Parts:
+    planned = plan.plan_run(network, architecture, Opening(Unfreeze(**ask), batch_norm, 1))
+    plan.unfreeze(network, planned)
+    return cut_apart(network, planned.cut, batch_norm)
+
+
+def norms_of(network: Network) -> dict[str, Any]:
     return {layer.name: layer for layer in network.backbone.layers if unfreezing.is_batch_norm(layer)}
 
 
-def statistics_of(layer):
+def statistics_of(layer: Any) -> np.ndarray:
     return np.concatenate([layer.moving_mean.numpy(), layer.moving_variance.numpy()])
 
 
-def train(parts):
+def train(parts: Any) -> None:
     inputs = IMAGES if parts.prefix is None else parts.prefix.predict(IMAGES, verbose=0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     parts.tail.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
     parts.tail.fit(inputs, LABELS, epochs=2, verbose=0)
 
 
-def find_cuts(network, architecture):
+def find_cuts(network: Network, architecture: str) -> Any:
     """Return each operation at which some number of last layers cuts the backbone, once, the last first."""
     cuts = {}
-    for layers in range(backbones.ARCHITECTURES[architecture].layers + 1):
+    for layers in range(architectures.ARCHITECTURES[architecture].layers + 1):
         asked = Unfreeze(layers=layers) if layers else None
         opened = unfreezing.find_open_layers(network.backbone, architecture, asked)
         cut = unfreezing.find_cut(network.backbone, opened)
@@ -44,55 +62,57 @@ def find_cuts(network, architecture):
     return list(cuts.values())
 
 
-def find_backbone(model):
+def find_backbone(model: keras.Model) -> Any:
     """Return the network of backbone operations inside a prefix or a tail; None where there is none."""
     for layer in model.layers:
-        if isinstance(layer, networks.FixedStatistics):
+        if isinstance(layer, cutting.FixedStatistics):
             return layer.network
         if isinstance(layer, keras.Model) and len(layer.outputs[0].shape) == 4:
             return layer
     return None
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_prefix_and_tail_give_what_the_whole_network_gives_at_every_cut(name, small_networks):
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_prefix_and_tail_give_what_the_whole_network_gives_at_every_cut(
+    name: str, small_networks: dict[str, Network]
+) -> None:
     network = small_networks[name]
     cuts = find_cuts(network, name)
     assert cuts[0] is network.backbone.operations[-1] and cuts[-1] is network.backbone.operations[0]
     whole = network.model(IMAGES, training=False)
-    for cut, values in zip(cuts, networks.build_prefixes(network, cuts)(IMAGES, training=False), strict=True):
-        parts = networks.take_apart(network, cut, "inference")
+    for cut, values in zip(cuts, cutting.build_prefixes(network, cuts)(IMAGES, training=False), strict=True):
+        parts = cut_apart(network, cut, "inference")
         inputs = IMAGES if parts.prefix is None else values
         assert_close(parts.tail(inputs, training=False), whole)
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_prefix_and_tail_share_out_the_operations_at_every_cut(name, small_networks):
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_prefix_and_tail_share_out_the_operations_at_every_cut(name: str, small_networks: dict[str, Network]) -> None:
     """Each operation of the backbone is in one of them, and in one alone."""
     network = small_networks[name]
     for cut in find_cuts(network, name):
-        parts = networks.take_apart(network, cut, "batch")
+        parts = cut_apart(network, cut, "batch")
         inside = [find_backbone(part) for part in parts if part]
         found = [operation.name for part in inside if part for operation in part.operations[1:]]  # [0] takes the input
         assert sorted(found) == sorted(operation.name for operation in network.backbone.operations[1:])
 
 
 @pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
-def test_in_use_every_batch_norm_mode_gives_what_the_whole_network_gives(mode, small_network):
+def test_in_use_every_batch_norm_mode_gives_what_the_whole_network_gives(mode: str, small_network: Network) -> None:
     parts = take_apart(small_network, {"blocks": 4}, mode)
     whole = small_network.model(IMAGES, training=False)
     assert_close(parts.tail(parts.prefix(IMAGES, training=False), training=False), whole)
 
 
-def test_prefixes_at_several_cuts_give_what_each_gives(small_networks):
+def test_prefixes_at_several_cuts_give_what_each_gives(small_networks: dict[str, Network]) -> None:
     network = small_networks["MobileNetV2"]
     cuts = find_cuts(network, "MobileNetV2")[:40:13]
-    together = networks.build_prefixes(network, cuts)(IMAGES, training=False)
+    together = cutting.build_prefixes(network, cuts)(IMAGES, training=False)
     for cut, values in zip(cuts, together, strict=True):
-        assert_close(values, networks.build_prefixes(network, [cut])(IMAGES, training=False))
+        assert_close(values, cutting.build_prefixes(network, [cut])(IMAGES, training=False))
 
 
-def test_training_the_tail_trains_the_whole_network(small_network):
+def test_training_the_tail_trains_the_whole_network(small_network: Network) -> None:
     before = small_network.model(IMAGES, training=False).numpy()
     parts = take_apart(small_network, {"blocks": 2}, "inference")
     train(parts)
@@ -103,23 +123,23 @@ def test_training_the_tail_trains_the_whole_network(small_network):
 
 
 @pytest.mark.parametrize("mode", ["inference", "frozen"])
-def test_batch_norm_statistics_stay_through_fit(mode, small_network):
+def test_batch_norm_statistics_stay_through_fit(mode: str, small_network: Network) -> None:
     before = {name: statistics_of(norm) for name, norm in norms_of(small_network).items()}
     train(take_apart(small_network, {"all": True}, mode))
     for name, norm in norms_of(small_network).items():
         np.testing.assert_array_equal(statistics_of(norm), before[name])
 
 
-def test_batch_mode_moves_the_statistics_of_open_layers_alone(small_network):
+def test_batch_mode_moves_the_statistics_of_open_layers_alone(small_network: Network) -> None:
     before = {name: statistics_of(norm) for name, norm in norms_of(small_network).items()}
     train(take_apart(small_network, {"blocks": 2}, "batch"))
     moved = {name for name, norm in norms_of(small_network).items() if (statistics_of(norm) != before[name]).any()}
     assert moved == {"conv_dw_12_bn", "conv_pw_12_bn", "conv_dw_13_bn", "conv_pw_13_bn"}
 
 
-def test_batch_mode_leaves_frozen_statistics_behind_the_cut():
+def test_batch_mode_leaves_frozen_statistics_behind_the_cut() -> None:
     """In a residual block the cut lies before layers that stay frozen."""
-    network = networks.build_classifier("ResNet50", 0.125, SIZE, plain_head(), 3)
+    network = classifiers.build_classifier("ResNet50", 0.125, SIZE, plain_head(), 3)
     before = {name: statistics_of(norm) for name, norm in norms_of(network).items()}
     parts = take_apart(network, {"layers": 7}, "batch", "ResNet50")
     behind = {layer.name for layer in find_backbone(parts.tail).layers}
@@ -129,7 +149,7 @@ def test_batch_mode_leaves_frozen_statistics_behind_the_cut():
 
 
 @pytest.mark.parametrize("mode, trains", [("batch", True), ("inference", True), ("frozen", False)])
-def test_gamma_and_beta_train_unless_they_are_frozen(mode, trains, small_network):
+def test_gamma_and_beta_train_unless_they_are_frozen(mode: str, trains: bool, small_network: Network) -> None:
     norm = norms_of(small_network)["conv_pw_13_bn"]
     before = norm.gamma.numpy(), norm.beta.numpy()
     train(take_apart(small_network, {"blocks": 1}, mode))
@@ -137,38 +157,40 @@ def test_gamma_and_beta_train_unless_they_are_frozen(mode, trains, small_network
         assert (values != earlier).any() == trains
 
 
-def test_layers_before_the_cut_keep_their_weights(small_network):
+def test_layers_before_the_cut_keep_their_weights(small_network: Network) -> None:
     before = [weight.numpy() for weight in small_network.backbone.get_layer("conv_pw_11").weights]
     train(take_apart(small_network, {"blocks": 2}, "inference"))
-    for weight, old in zip(small_network.backbone.get_layer("conv_pw_11").weights, before):
+    for weight, old in zip(small_network.backbone.get_layer("conv_pw_11").weights, before, strict=False):
         np.testing.assert_array_equal(weight.numpy(), old)
 
 
-def test_a_head_has_its_hidden_layers_batch_norm_and_dropout():
-    head = networks.Head(dense=[16, 8], dropout=0.3, batch_norm=True)
-    kinds = [type(layer).__name__ for layer in networks.build_classifier("MobileNet", 0.125, SIZE, head, 3).head.layers]
+def test_a_head_has_its_hidden_layers_batch_norm_and_dropout() -> None:
+    head = Head(dense=[16, 8], dropout=0.3, batch_norm=True)
+    kinds = [
+        type(layer).__name__ for layer in classifiers.build_classifier("MobileNet", 0.125, SIZE, head, 3).head.layers
+    ]
     hidden = ["Dense", "BatchNormalization", "ReLU", "Dropout"]
     assert kinds == [*hidden, *hidden, "Dense"]
 
 
-def test_the_same_weights_are_saved_as_the_same_bytes(tmp_path):
-    def build():
+def test_the_same_weights_are_saved_as_the_same_bytes(tmp_path: pathlib.Path) -> None:
+    def build() -> Any:
         keras.utils.clear_session()  # as in a new process: Keras numbers what it names
-        return networks.build_classifier("MobileNet", 0.125, SIZE, plain_head(), 3)
+        return classifiers.build_classifier("MobileNet", 0.125, SIZE, plain_head(), 3)
 
-    build().save(tmp_path / "a.weights.h5")
+    build().save_weights(tmp_path / "a.weights.h5")
     again = build()
     again.model.load_weights(tmp_path / "a.weights.h5")
-    again.save(tmp_path / "b.weights.h5")
+    again.save_weights(tmp_path / "b.weights.h5")
     assert (tmp_path / "a.weights.h5").read_bytes() == (tmp_path / "b.weights.h5").read_bytes()
 
 
-def test_a_description_rebuilds_the_network(small_network):
+def test_a_description_rebuilds_the_network(small_network: Network) -> None:
     description = {
         "size": SIZE,
         "classes": ["a", "b", "c"],
         "backbone": {"architecture": "MobileNet", "width": 0.125},
         "head": {"dense": [], "dropout": 0.0, "batch_norm": False},
     }
-    again = networks.rebuild(description)
+    again = classifiers.rebuild(description)
     assert [w.shape for w in again.model.weights] == [w.shape for w in small_network.model.weights]

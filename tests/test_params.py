@@ -1,14 +1,21 @@
 """params.yaml: every fault named with its key, what was received and what is allowed, all at once."""
 
+import json
+import os
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import ruamel.yaml
 
-from thaw.params import InputError, load, read_yaml, write_yaml
-from thaw.schema import check
+from thaw.base.errors import InputError
+from thaw.config.checking import check
+from thaw.config.loading import load, read_yaml, write_yaml
+from thaw.config.openings import list_openings
+from thaw.networks.plan import Opening
+from thaw.networks.sections import Unfreeze
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -100,11 +107,12 @@ folds:
 
 
 @pytest.fixture
-def document():
+def document() -> dict[str, Any]:
     return ruamel.yaml.YAML(typ="safe", pure=True).load(DOCUMENT)
 
 
-def set_key(document, path, value):
+def set_key(document: dict[str, Any], path: str, value: object) -> None:
+    """Set the key at `path`, its parts joined by points; KeyError as the value takes it away."""
     *parents, last = path.split(".")
     for key in parents:
         document = document[key]
@@ -114,17 +122,18 @@ def set_key(document, path, value):
         document[last] = value
 
 
-def find_faults(document):
+def find_faults(document: dict[str, Any]) -> list[str]:
+    """Return the lines of the error that the check raises."""
     with pytest.raises(InputError) as raised:
         check(document, "params.yaml")
     return str(raised.value).split("\n")
 
 
-def test_the_projects_own_file_has_no_fault():
+def test_the_projects_own_file_has_no_fault() -> None:
     load(ROOT / "params.yaml")
 
 
-def test_a_document_without_a_fault_is_typed(document):
+def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
     assert check(document, "params.yaml").image.size == 224
 
 
@@ -138,73 +147,156 @@ def test_a_document_without_a_fault_is_typed(document):
         ("image.colour", 1, "params.yaml: image.colour: no such key (got 1)"),
         ("image", None, "params.yaml: image: must be a mapping (got nothing)"),
         ("training", KeyError, "params.yaml: training: must be given"),
-        ("trainning", {}, "params.yaml: trainning: no such section; there are dataset, split, image, compute, training, "
-         "baseline_cnn, backbones, frozen, finetune, replicates, folds"),
-        ("dataset.source", "kaggle", "params.yaml: dataset.source: must be 'tfds', 'archive', 'folder', 'sample' "
-         "(got 'kaggle')"),
+        (
+            "trainning",
+            {},
+            "params.yaml: trainning: no such section; there are dataset, split, image, compute, training, "
+            "baseline_cnn, backbones, frozen, finetune, replicates, folds",
+        ),
+        (
+            "dataset.source",
+            "kaggle",
+            "params.yaml: dataset.source: must be 'tfds', 'archive', 'folder', 'sample' (got 'kaggle')",
+        ),
         ("dataset.source", KeyError, "params.yaml: dataset.source: must be given (got nothing)"),
-        ("compute.onednn_isa", "AVX3", "params.yaml: compute.onednn_isa: must be 'SSE41', 'AVX', 'AVX2', 'AVX512_CORE' "
-         "or 'DEFAULT' (got 'AVX3')"),
-        ("baseline_cnn.optimizer.learning_rate", "1e-4", "params.yaml: baseline_cnn.optimizer.learning_rate: must be a "
-         "number (got '1e-4')"),
-        ("baseline_cnn.optimizer.learning_rate", float("nan"), "params.yaml: baseline_cnn.optimizer.learning_rate: "
-         "must be a finite number (got nan)"),
-        ("baseline_cnn.optimizer.name", "adamw", "params.yaml: baseline_cnn.optimizer.name: must be 'sgd', 'adam' "
-         "(got 'adamw')"),
+        (
+            "compute.onednn_isa",
+            "AVX3",
+            "params.yaml: compute.onednn_isa: must be 'SSE41', 'AVX', 'AVX2', 'AVX512_CORE' or 'DEFAULT' (got 'AVX3')",
+        ),
+        (
+            "baseline_cnn.optimizer.learning_rate",
+            "1e-4",
+            "params.yaml: baseline_cnn.optimizer.learning_rate: must be a number (got '1e-4')",
+        ),
+        (
+            "baseline_cnn.optimizer.learning_rate",
+            float("nan"),
+            "params.yaml: baseline_cnn.optimizer.learning_rate: must be a finite number (got nan)",
+        ),
+        (
+            "baseline_cnn.optimizer.name",
+            "adamw",
+            "params.yaml: baseline_cnn.optimizer.name: must be 'sgd', 'adam' (got 'adamw')",
+        ),
         ("baseline_cnn.optimizer.momentum", 0.9, "params.yaml: baseline_cnn.optimizer.momentum: no such key (got 0.9)"),
-        ("frozen.mobilenet.backbone", "vgg", "params.yaml: frozen.mobilenet.backbone: must be one of mobilenet, "
-         "mobilenetv2, resnet50, xception (got 'vgg')"),
+        (
+            "frozen.mobilenet.backbone",
+            "vgg",
+            "params.yaml: frozen.mobilenet.backbone: must be one of mobilenet, "
+            "mobilenetv2, resnet50, xception (got 'vgg')",
+        ),
         ("frozen.mobilenet.head.dense", [0], "params.yaml: frozen.mobilenet.head.dense.0: must be at least 1 (got 0)"),
-        ("finetune.resnet50-layers-10.unfreeze", {"blocks": 20}, "params.yaml: finetune.resnet50-layers-10.unfreeze."
-         "blocks: must be 1 to 16 for resnet50 (got 20)"),
-        ("finetune.resnet50-layers-10.unfreeze", {"layers": 176}, "params.yaml: finetune.resnet50-layers-10.unfreeze."
-         "layers: must be 1 to 175 for resnet50 (got 176)"),
-        ("finetune.resnet50-layers-10.unfreeze", {"stages": ["conv6"]}, "params.yaml: finetune.resnet50-layers-10."
-         "unfreeze.stages: must be of conv2, conv3, conv4, conv5 for resnet50 (got 'conv6')"),
-        ("finetune.resnet50-layers-10.unfreeze", {}, "params.yaml: finetune.resnet50-layers-10.unfreeze: must have at "
-         "least one of layers, from_layer, blocks, stages, all (got a mapping)"),
-        ("finetune.resnet50-layers-10.from", "resnet", "params.yaml: finetune.resnet50-layers-10.from: must be one of "
-         "mobilenet, mobilenetv2, resnet50, pretrained/mobilenet, pretrained/mobilenetv2, pretrained/resnet50, "
-         "pretrained/xception (got 'resnet')"),
-        ("finetune.resnet50-layers-10.from", "pretrained/resnet50", "params.yaml: finetune.resnet50-layers-10.head: must "
-         "be given with from: pretrained/resnet50"),
-        ("finetune.resnet50-layers-10.head", {"dense": [], "dropout": 0.0, "batch_norm": False}, "params.yaml: finetune."
-         "resnet50-layers-10.head: must be left out, the head is that of resnet50"),
-        ("backbones.resnet50.weights", "image-net", "params.yaml: backbones.resnet50.weights: must be imagenet, sample, "
-         "random or the path of a .h5 file (got 'image-net')"),
-        ("backbones.resnet50.width", 0.5, "params.yaml: backbones.resnet50: width must be 1.0 with weights imagenet "
-         "(got a mapping)"),
-        ("backbones.resnet50.seed", 1, "params.yaml: backbones.resnet50: seed must be given with weights sample and "
-         "random, and with no other (got a mapping)"),
-        ("finetune.mobilenet", {}, "params.yaml: mobilenet: a run's name must be given once, over baseline_cnn, frozen "
-         "and finetune"),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"blocks": 20},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze.blocks: must be 1 to 16 for resnet50 (got 20)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"layers": 176},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze.layers: must be 1 to 175 for resnet50 (got 176)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"stages": ["conv6"]},
+            "params.yaml: finetune.resnet50-layers-10."
+            "unfreeze.stages: must be of conv2, conv3, conv4, conv5 for resnet50 (got 'conv6')",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze: must have at "
+            "least one of layers, from_layer, blocks, stages, all (got a mapping)",
+        ),
+        (
+            "finetune.resnet50-layers-10.from",
+            "resnet",
+            "params.yaml: finetune.resnet50-layers-10.from: must be one of "
+            "mobilenet, mobilenetv2, resnet50, pretrained/mobilenet, pretrained/mobilenetv2, pretrained/resnet50, "
+            "pretrained/xception (got 'resnet')",
+        ),
+        (
+            "finetune.resnet50-layers-10.from",
+            "pretrained/resnet50",
+            "params.yaml: finetune.resnet50-layers-10.head: must be given with from: pretrained/resnet50",
+        ),
+        (
+            "finetune.resnet50-layers-10.head",
+            {"dense": [], "dropout": 0.0, "batch_norm": False},
+            "params.yaml: finetune.resnet50-layers-10.head: must be left out, the head is that of resnet50",
+        ),
+        (
+            "backbones.resnet50.weights",
+            "image-net",
+            "params.yaml: backbones.resnet50.weights: must be imagenet, sample, "
+            "random or the path of a .h5 file (got 'image-net')",
+        ),
+        (
+            "backbones.resnet50.width",
+            0.5,
+            "params.yaml: backbones.resnet50: width must be 1.0 with weights imagenet (got a mapping)",
+        ),
+        (
+            "backbones.resnet50.seed",
+            1,
+            "params.yaml: backbones.resnet50: seed must be given with weights sample and "
+            "random, and with no other (got a mapping)",
+        ),
+        (
+            "finetune.mobilenet",
+            {},
+            "params.yaml: mobilenet: a run's name must be given once, over baseline_cnn, frozen and finetune",
+        ),
         ("image.size", 32, "params.yaml: image.size: must be at least 71 for xception (got 32)"),
-        ("baseline_cnn.network.filters", [8] * 8, "params.yaml: image.size: must be at least 766 for baseline_cnn "
-         "(got 224)"),
-        ("finetune.resnet50-layers-10.unfreeze", {"stages": []}, "params.yaml: finetune.resnet50-layers-10.unfreeze."
-         "stages: must have at least 1 entries (got a list)"),
-        ("finetune.resnet50-layers-10.unfreeze", {"layers": None}, "params.yaml: finetune.resnet50-layers-10.unfreeze: "
-         "must have at least one of layers, from_layer, blocks, stages, all (got a mapping)"),
-        ("finetune.resnet50-layers-10.start", "resnet50", "params.yaml: finetune.resnet50-layers-10.start: no such key "
-         "(got 'resnet50')"),
+        (
+            "baseline_cnn.network.filters",
+            [8] * 8,
+            "params.yaml: image.size: must be at least 766 for baseline_cnn (got 224)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"stages": []},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze.stages: must have at least 1 entries (got a list)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"layers": None},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze: "
+            "must have at least one of layers, from_layer, blocks, stages, all (got a mapping)",
+        ),
+        (
+            "finetune.resnet50-layers-10.start",
+            "resnet50",
+            "params.yaml: finetune.resnet50-layers-10.start: no such key (got 'resnet50')",
+        ),
         ("frozen", {}, "params.yaml: frozen: must have at least one entry"),
         ("folds", KeyError, "params.yaml: folds: must be a mapping of names (got nothing)"),
         ("folds.resnet50.count", 1, "params.yaml: folds.resnet50.count: must be at least 2 (got 1)"),
         ("replicates.mobilenet", 5, "params.yaml: replicates.mobilenet: must be a mapping (got 5)"),
-        ("replicates.mobilenet-blocks-4.backbone", "resnet50", "params.yaml: replicates.mobilenet-blocks-4.backbone: "
-         "must be that of the run, mobilenet (got 'resnet50')"),
-        ("folds.baseline_cnn", {"backbone": "mobilenet", "count": 2}, "params.yaml: folds.baseline_cnn: must be one of "
-         "mobilenet, mobilenetv2, resnet50, mobilenet-blocks-4, mobilenetv2-layers-6, resnet50-layers-10 "
-         "(got 'baseline_cnn')"),
+        (
+            "replicates.mobilenet-blocks-4.backbone",
+            "resnet50",
+            "params.yaml: replicates.mobilenet-blocks-4.backbone: must be that of the run, mobilenet (got 'resnet50')",
+        ),
+        (
+            "folds.baseline_cnn",
+            {"backbone": "mobilenet", "count": 2},
+            "params.yaml: folds.baseline_cnn: must be one of "
+            "mobilenet, mobilenetv2, resnet50, mobilenet-blocks-4, mobilenetv2-layers-6, resnet50-layers-10 "
+            "(got 'baseline_cnn')",
+        ),
         ("frozen.My run", {}, "params.yaml: frozen.My run: a name must be of a-z, 0-9, - and _ (got 'My run')"),
     ],
 )
-def test_a_fault_names_the_key_what_was_received_and_what_is_allowed(key, value, fault, document):
+def test_a_fault_names_the_key_what_was_received_and_what_is_allowed(
+    key: str, value: object, fault: str, document: dict[str, Any]
+) -> None:
     set_key(document, key, value)
     assert fault in find_faults(document)
 
 
-def test_all_faults_of_a_file_are_told_at_once(document):
+def test_all_faults_of_a_file_are_reported_at_once(document: dict[str, Any]) -> None:
     set_key(document, "image.size", 8)
     set_key(document, "split.seed", "x")
     set_key(document, "finetune.mobilenet-blocks-4.unfreeze", {"blocks": 14})
@@ -212,14 +304,17 @@ def test_all_faults_of_a_file_are_told_at_once(document):
     assert len(find_faults(document)) == 4
 
 
-def test_a_fault_in_one_run_does_not_hide_those_of_another(document):
+def test_a_fault_in_one_run_does_not_hide_those_of_another(document: dict[str, Any]) -> None:
     set_key(document, "finetune.mobilenet-blocks-4.epochs", "many")
     set_key(document, "finetune.resnet50-layers-10.unfreeze", {"blocks": 17})
     assert any("must be 1 to 16" in fault for fault in find_faults(document))
 
 
-@pytest.mark.parametrize("text, place", [("a: [1\n", "line 2"), ("a: \x01\n", "must be YAML"), ("a: 1\na: 2\n", "line 2"), ("- a\n", "a mapping")])
-def test_a_file_that_is_no_yaml_mapping_is_told_in_one_line(text, place, tmp_path):
+@pytest.mark.parametrize(
+    "text, place",
+    [("a: [1\n", "line 2"), ("a: \x01\n", "must be YAML"), ("a: 1\na: 2\n", "line 2"), ("- a\n", "a mapping")],
+)
+def test_a_file_that_is_no_yaml_mapping_is_reported_in_one_line(text: str, place: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError) as raised:
         load(tmp_path / "params.yaml")
@@ -227,16 +322,16 @@ def test_a_file_that_is_no_yaml_mapping_is_told_in_one_line(text, place, tmp_pat
     assert "\n" not in str(raised.value)
 
 
-def test_a_rate_may_be_written_without_a_dot(tmp_path):
+def test_a_rate_may_be_written_without_a_dot(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.yaml").write_text("rate: 1e-4\n")
     assert read_yaml(tmp_path / "a.yaml") == {"rate": 0.0001}
 
 
-def test_a_file_is_written_as_it_is_read(document):
+def test_a_file_is_written_as_it_is_read(document: dict[str, Any]) -> None:
     assert ruamel.yaml.YAML(typ="safe", pure=True).load(write_yaml(document)) == document
 
 
-def test_a_stage_stops_at_a_fault_anywhere_before_any_work(tmp_path, document):
+def test_a_stage_stops_at_a_fault_anywhere_before_any_work(tmp_path: pathlib.Path, document: dict[str, Any]) -> None:
     set_key(document, "finetune.resnet50-layers-10.unfreeze", {"blocks": 20})
     (tmp_path / "params.yaml").write_text(write_yaml(document))
     run = subprocess.run(
@@ -251,6 +346,85 @@ def test_a_stage_stops_at_a_fault_anywhere_before_any_work(tmp_path, document):
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
-def test_a_mapping_used_twice_is_written_twice():
+def test_a_mapping_used_twice_is_written_twice() -> None:
     shared = {"name": "adam"}
     assert write_yaml({"b": shared, "a": shared}) == "b:\n  name: adam\na:\n  name: adam\n"
+
+
+def test_the_check_of_the_projects_own_file_loads_neither_tensorflow_nor_keras() -> None:
+    code = "import json, sys; from thaw.config.loading import load; load(); print(json.dumps(list(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    slow = {"tensorflow", "keras", "matplotlib", "pandas", "sklearn", "statsmodels", "requests", "pooch"}
+    assert not slow & set(json.loads(run.stdout))
+
+
+HEAD = {"dense": [], "dropout": 0.0, "batch_norm": False}  # that of the frozen run on mobilenet
+
+
+@pytest.fixture
+def document_with_own_heads(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with two more runs: from pretrained/mobilenet, with the frozen run's head and with another."""
+    run = {
+        "from": "pretrained/mobilenet",
+        "unfreeze": {"all": True},
+        "optimizer": {"name": "adam", "learning_rate": 1e-5},
+    }
+    document["finetune"]["same-head"] = {**run, "epochs": 6, "head": dict(HEAD)}
+    document["finetune"]["other-head"] = {**run, "epochs": 6, "head": {**HEAD, "dense": [8]}, "batch_norm": "batch"}
+    return document
+
+
+@pytest.mark.parametrize(
+    "run, start, phases",
+    [
+        ("mobilenet", "pretrained/mobilenet", ["mobilenet"]),
+        ("mobilenet-blocks-4", "pretrained/mobilenet", ["mobilenet", "mobilenet-blocks-4"]),
+        ("other-head", "pretrained/mobilenet", ["other-head"]),
+    ],
+)
+def test_the_phases_of_a_run_begin_with_the_frozen_run_that_it_starts_from(
+    run: str, start: str, phases: list[str], document_with_own_heads: dict[str, Any]
+) -> None:
+    params = check(document_with_own_heads, "params.yaml")
+    runs = {**params.frozen, **params.finetune}
+    assert params.find_phases(run) == (start, [runs[name] for name in phases])
+
+
+@pytest.mark.parametrize(
+    "run, timed",
+    [
+        ("baseline_cnn", "baseline_cnn"),
+        ("resnet50", "resnet50"),
+        ("resnet50-layers-10", "resnet50"),
+        ("mobilenetv2-layers-6", "mobilenetv2"),
+        ("same-head", "mobilenet"),
+        ("other-head", "other-head"),
+    ],
+)
+def test_latency_is_measured_for_the_first_run_with_the_same_backbone_and_head(
+    run: str, timed: str, document_with_own_heads: dict[str, Any]
+) -> None:
+    assert check(document_with_own_heads, "params.yaml").find_timed(run) == timed
+
+
+def test_the_runs_of_a_backbone_ask_for_openings_in_the_order_of_the_file(
+    document_with_own_heads: dict[str, Any],
+) -> None:
+    assert list_openings(check(document_with_own_heads, "params.yaml"), "mobilenet") == [
+        Opening(None, "inference", 5),
+        Opening(Unfreeze(blocks=4), "inference", 15),
+        Opening(Unfreeze(all=True), "inference", 6),
+        Opening(Unfreeze(all=True), "batch", 6),
+    ]
+
+
+def test_a_run_sees_each_image_as_it_is_in_one_epoch_for_each_round_of_views(document: dict[str, Any]) -> None:
+    document["frozen"]["mobilenet"]["augmentation"] = {"views": 2, "flip": True, "crop": 0.8, "seed": 0}
+    assert check(document, "params.yaml").frozen["mobilenet"].passes == 2.5

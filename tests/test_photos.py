@@ -2,19 +2,21 @@
 
 import base64
 import io
+import pathlib
 import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import PIL.Image
 import pytest
-from test_html import browse, browser
 
+from test_html import browse, browser
+from thaw.comparison.pairs import Evidence
+from thaw.comparison.results import Run
 from thaw.reporting import photos
-from thaw.reporting.comparison import Evidence
 from thaw.reporting.html import render_page
-from thaw.reporting.results import Run
 
 ROSE, TULIP = '"<i>rose', "NA"  # names of folders: anything may stand in them
 HOSTILE = '"><script>alert(1)</script>'
@@ -22,12 +24,12 @@ OTHER = {ROSE: TULIP, TULIP: ROSE}
 BY = "https://creativecommons.org/licenses/by/2.0/"
 
 
-def name_photo(label, number):
+def name_photo(label: Any, number: int) -> str:
     return f"{'r' if label == ROSE else 't'}{number:02}"
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     """Eight photos each of two classes, the first of the roses with a credit, the second with a hostile one."""
     rows = []
     for label in (ROSE, TULIP):
@@ -44,7 +46,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def answer(wrong):
+def answer(wrong: Any) -> Any:
     """Return the predictions of a run: the photos (label, number) in `wrong` wrong, each answer surer than the last."""
     rows = [("validation", ROSE, ROSE, "v1", 0.9)]
     for number in range(8):
@@ -56,7 +58,7 @@ def answer(wrong):
 
 
 @pytest.fixture
-def evidence():
+def evidence() -> Any:
     runs = [
         Run("baseline_cnn", "baseline", None, None, "all", (1,)),
         Run("plain", "frozen", "plain", None, "nothing", (1,)),
@@ -78,53 +80,55 @@ def evidence():
 class Reader(HTMLParser):
     """Collects the tags of a page with their attributes, and the headings and alternative texts in their order."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.tags, self.words, self.heading = [], [], False
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag: Any, attributes: Any) -> None:
         self.tags.append((tag, dict(attributes)))
         self.heading = tag == "h3"
         if tag == "img":
             self.words.append(dict(attributes)["alt"].removeprefix("photo: "))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: Any) -> None:
         self.heading = False
 
-    def handle_data(self, data):
+    def handle_data(self, data: Any) -> None:
         if self.heading:
             self.words.append(data)
 
 
-def read_thumbnails(page):
+def read_thumbnails(page: Any) -> list[Any]:
     found = re.findall('src="data:image/jpeg;base64,([^"]*)"', page)
     return [PIL.Image.open(io.BytesIO(base64.b64decode(content))) for content in found]
 
 
-def test_the_section_counts_what_each_run_has_wrong_and_what_both(evidence):
+def test_the_section_counts_what_each_run_has_wrong_and_what_both(evidence: Evidence) -> None:
     assert photos.describe_answers(evidence).startswith(
         "Of the 16 photos of test, wide-blocks-2¹ has 3 wrong and wide¹ 2; wrong with both: 1."
     )
 
 
-def test_the_frozen_run_is_the_one_that_the_best_starts_from(evidence):
+def test_the_frozen_run_is_the_one_that_the_best_starts_from(evidence: Evidence) -> None:
     assert photos.pick_runs(evidence) == ["wide-blocks-2", "wide"]
 
 
-def test_beside_a_best_run_with_a_head_of_its_own_stands_the_best_frozen_run(evidence):
+def test_beside_a_best_run_with_a_head_of_its_own_stands_the_best_frozen_run(evidence: Evidence) -> None:
     runs = [run._replace(start=None) for run in evidence.results.runs]
     evidence.results.runs = runs
     assert photos.pick_runs(evidence) == ["wide-blocks-2", "plain"]
 
 
-def test_a_frozen_run_that_is_best_stands_alone(evidence):
+def test_a_frozen_run_that_is_best_stands_alone(evidence: Evidence) -> None:
     evidence.results.scores["plain"]["validation"]["accuracy"] = 1.0
     assert photos.pick_runs(evidence) == ["plain"]
     assert photos.describe_answers(evidence).startswith("Of the 16 photos of test, plain¹ has 2 wrong.\n")
 
 
-def test_wrong_answers_come_first_and_the_surest_of_them_before_the_others(evidence, folder):
+def test_wrong_answers_come_first_and_the_surest_of_them_before_the_others(
+    evidence: Evidence, folder: pathlib.Path
+) -> None:
     words = Reader(photos.show_photos(evidence, folder)[photos.ANSWERS]).words
     as_rose, as_tulip = f"{TULIP}, predicted {ROSE}", f"{ROSE}, predicted {TULIP}"
     assert words[:5] == [
@@ -133,7 +137,7 @@ def test_wrong_answers_come_first_and_the_surest_of_them_before_the_others(evide
     ]  # fmt: skip
 
 
-def test_of_right_answers_the_surest_two_of_each_class_are_shown(evidence, folder):
+def test_of_right_answers_the_surest_two_of_each_class_are_shown(evidence: Evidence, folder: pathlib.Path) -> None:
     page = photos.show_photos(evidence, folder)[photos.ANSWERS]
     right = page.split("<h3>")[2]
     # Tulip 6 is wrong, so the surest are rose 7 and 6, tulip 7 and 5; confidence rises by 5 % a number.
@@ -142,14 +146,18 @@ def test_of_right_answers_the_surest_two_of_each_class_are_shown(evidence, folde
     assert re.findall(r"\((.*?) %\)", right) == ["85.0", "80.0", "85.0", "75.0"]
 
 
-def test_of_too_many_wrong_answers_the_surest_are_shown_and_all_counted(evidence, folder, monkeypatch):
+def test_of_too_many_wrong_answers_the_surest_are_shown_and_all_counted(
+    evidence: Evidence, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(photos, "MOST_WRONG", 2)
     page = photos.show_photos(evidence, folder)[photos.ANSWERS]
     assert "wide-blocks-2¹: 2 of 3 wrong" in page
     assert re.findall(r"\((.*?) %\)", page.split("<h3>")[1]) == ["80.0", "65.0"]
 
 
-def test_the_sample_has_the_first_photos_of_each_class_that_can_be_read(evidence, folder):
+def test_the_sample_has_the_first_photos_of_each_class_that_can_be_read(
+    evidence: Evidence, folder: pathlib.Path
+) -> None:
     next((folder / "data/raw/photos").rglob("r00.png")).write_bytes(b"no picture")
     sample = photos.show_photos(evidence, folder)[photos.SAMPLE]
     assert Reader(sample).words == [ROSE] * 6 + [TULIP] * 6
@@ -157,20 +165,22 @@ def test_the_sample_has_the_first_photos_of_each_class_that_can_be_read(evidence
     assert greens == pytest.approx([10, 20, 30, 40, 50, 60], abs=4)
 
 
-def test_of_very_many_classes_the_sample_shows_the_first_and_counts_the_others(evidence, folder, monkeypatch):
+def test_of_very_many_classes_the_sample_shows_the_first_and_counts_the_others(
+    evidence: Evidence, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(photos, "MOST_SAMPLED", 1)
     sample = photos.show_photos(evidence, folder)[photos.SAMPLE]
     assert Reader(sample).words == [ROSE] and "Classes without a photo here: 1 of 2." in sample
 
 
-def test_a_credit_names_the_author_and_the_licence_and_leads_to_both(evidence, folder):
+def test_a_credit_names_the_author_and_the_licence_and_leads_to_both(evidence: Evidence, folder: pathlib.Path) -> None:
     sample = photos.show_photos(evidence, folder)[photos.SAMPLE]
     author = '<a href="https://photos.example/1/?a=1&amp;b=2">Ada &amp; Bo</a>'
     assert f'{author}, <a href="{BY}">CC BY 2.0</a></small>' in sample
     assert "author not known" in sample
 
 
-def test_names_authors_and_addresses_stay_text(evidence, folder):
+def test_names_authors_and_addresses_stay_text(evidence: Evidence, folder: pathlib.Path) -> None:
     for page in photos.show_photos(evidence, folder).values():
         tags = Reader(page).tags
         assert {tag for tag, _ in tags} <= {"div", "figure", "img", "figcaption", "b", "small", "a", "h3"}
@@ -178,7 +188,7 @@ def test_names_authors_and_addresses_stay_text(evidence, folder):
         assert all(attributes.get("href", "https://").startswith("https://") for _, attributes in tags)
 
 
-def test_thumbnails_are_small_and_carry_nothing_but_the_picture(tmp_path):
+def test_thumbnails_are_small_and_carry_nothing_but_the_picture(tmp_path: pathlib.Path) -> None:
     image = PIL.Image.new("RGB", (40, 400), "red")
     image.save(tmp_path / "photo.jpg", comment="a long story", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", dpi=(9, 9))
     found = PIL.Image.open(io.BytesIO(photos.shrink(tmp_path / "photo.jpg")))
@@ -186,7 +196,7 @@ def test_thumbnails_are_small_and_carry_nothing_but_the_picture(tmp_path):
     assert not {"comment", "exif", "icc_profile"} & set(found.info)
 
 
-def test_thumbnails_stand_upright(tmp_path):
+def test_thumbnails_stand_upright(tmp_path: pathlib.Path) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter
     PIL.Image.new("RGB", (400, 200)).save(tmp_path / "photo.jpg", exif=exif)
@@ -194,27 +204,27 @@ def test_thumbnails_stand_upright(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK"])
-def test_photos_of_any_kind_are_shown(tmp_path, mode):
+def test_photos_of_any_kind_are_shown(tmp_path: pathlib.Path, mode: str) -> None:
     file = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
     PIL.Image.new(mode, (20, 20)).save(file)
     assert PIL.Image.open(io.BytesIO(photos.shrink(file))).mode == "RGB"
 
 
-def test_the_same_photos_give_the_same_page(evidence, folder):
+def test_the_same_photos_give_the_same_page(evidence: Evidence, folder: pathlib.Path) -> None:
     assert photos.show_photos(evidence, folder) == photos.show_photos(evidence, folder)
 
 
-def test_where_the_photos_are_missing_the_page_says_so(evidence, tmp_path):
+def test_where_the_photos_are_missing_the_page_says_so(evidence: Evidence, tmp_path: pathlib.Path) -> None:
     assert set(photos.show_photos(evidence, tmp_path)) == {photos.SAMPLE, photos.ANSWERS}
     assert all("data/raw" in text for text in photos.show_photos(evidence, tmp_path).values())
 
 
-def render(evidence, folder):
+def render(evidence: Evidence, folder: pathlib.Path) -> Any:
     markdown = f"# Report\n\n## Data\n\nBefore.\n\n{photos.SAMPLE}\n\nAfter.\n\n{photos.describe_answers(evidence)}\n"
     return render_page(markdown, folder, photos.show_photos(evidence, folder))
 
 
-def test_in_the_web_page_photos_stand_where_the_text_tells_of_them(evidence, folder):
+def test_in_the_web_page_photos_stand_where_the_text_tells_of_them(evidence: Evidence, folder: pathlib.Path) -> None:
     page = render(evidence, folder)
     assert "git keeps no photos" not in page
     places = ["Before.", "<img", "After.", "Of the 16 photos of test", "3 wrong, the surest first"]
@@ -222,7 +232,7 @@ def test_in_the_web_page_photos_stand_where_the_text_tells_of_them(evidence, fol
 
 
 @browser
-def test_photos_fit_the_width_of_a_phone(evidence, folder):
+def test_photos_fit_the_width_of_a_phone(evidence: Evidence, folder: pathlib.Path) -> None:
     credits = (folder / "data/credits.csv").read_text().replace("Ada & Bo", "A" * 120)
     (folder / "data/credits.csv").write_text(credits)
     probe = "[innerWidth, document.documentElement.scrollWidth, "
@@ -231,7 +241,7 @@ def test_photos_fit_the_width_of_a_phone(evidence, folder):
     assert needed <= width and max(rights) <= width and said == []
 
 
-def test_git_gets_no_photo(finished):
+def test_git_gets_no_photo(finished: tuple[pathlib.Path, str]) -> None:
     """Of the outputs of a real run of the pipeline, which git keeps and which DVC keeps."""
     report = finished[0] / "report"
     kept = [report / "report.md", *(report / "figures").iterdir()]

@@ -1,58 +1,59 @@
 """The pipeline through real DVC, in scratch clones with tiny networks."""
 
+import pathlib
 import re
 import sys
 
 import ruamel.yaml
+
+from thaw.base.files import read_json
 from tiny import TUNED, attempt, change_params, dvc, find_stages_run, git, make_project
 
-from thaw.publishing import read_json
 
-
-def find_rows(folder):
+def find_rows(folder: pathlib.Path) -> set[str]:
     """Return the runs that the report's table has a row for."""
     comparison = (folder / "report/report.md").read_text().split("## Comparison")[1]
     return set(re.findall(r"^\| \**([a-z0-9_-]+)", comparison, re.MULTILINE))
 
 
-def read_hashes(folder):
+def read_hashes(folder: pathlib.Path) -> dict[str, str]:
     """Return {path: md5} of every output in dvc.lock but the measured times."""
     stages = ruamel.yaml.YAML(typ="safe").load(folder / "dvc.lock")["stages"]
     hashes = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
     return {path: md5 for path, md5 in hashes.items() if "timing" not in path and not path.startswith("report/cost")}
 
 
-def test_one_repro_runs_every_stage_once(finished):
+def test_one_repro_runs_every_stage_once(finished: tuple[pathlib.Path, str]) -> None:
     assert sorted(find_stages_run(finished[1])) == [
-        "baseline_cnn", "download", "evaluate_baseline_cnn", "evaluate_finetune@tiny-all",
+        "baseline_cnn", "download", "evaluate_baseline@baseline_cnn", "evaluate_finetune@tiny-all",
         "evaluate_finetune@tiny-blocks-1", "evaluate_frozen@tiny", "finetune@tiny-all", "finetune@tiny-blocks-1",
         "preprocess", "report", "split", "train_frozen@tiny", "weights@tiny",
     ]  # fmt: skip
 
 
-def test_the_report_has_a_row_for_each_run(finished):
+def test_the_report_has_a_row_for_each_run(finished: tuple[pathlib.Path, str]) -> None:
     assert find_rows(finished[0]) >= {"baseline_cnn", "tiny", "tiny-blocks-1", "tiny-all"}
 
 
-def test_a_second_repro_runs_nothing(workspace):
+def test_a_second_repro_runs_nothing(workspace: pathlib.Path) -> None:
     assert find_stages_run(dvc(workspace, "repro")) == []
 
 
-def test_adding_a_run_runs_that_run_alone(workspace):
+def test_adding_a_run_runs_that_run_alone(workspace: pathlib.Path) -> None:
     entry = {"new": {**TUNED, "unfreeze": {"layers": 3}}}
     change_params(workspace, lambda document: document["finetune"].update(entry))
     assert find_stages_run(dvc(workspace, "repro")) == ["finetune@new", "evaluate_finetune@new", "report"]
     assert "new" in find_rows(workspace)
 
 
-def test_removing_a_run_takes_its_row_out_of_the_report(workspace):
+def test_removing_a_run_takes_its_row_out_of_the_report(workspace: pathlib.Path) -> None:
     change_params(workspace, lambda document: document["finetune"].pop("tiny-blocks-1"))
     assert find_stages_run(dvc(workspace, "repro")) == ["report"]
     assert "tiny-blocks-1" not in find_rows(workspace) and "tiny-all" in find_rows(workspace)
     assert not list(workspace.glob("report/figures/*tiny-blocks-1*"))
 
 
-def test_to_repeat_a_run_leaves_the_table_as_it_is(workspace):
+def test_to_repeat_a_run_leaves_the_table_as_it_is(workspace: pathlib.Path) -> None:
     entry = {"tiny": {"backbone": "tiny", "count": 2}}
     change_params(workspace, lambda document: document.update(replicates=entry, folds=entry))
     output = dvc(workspace, "repro")
@@ -61,14 +62,14 @@ def test_to_repeat_a_run_leaves_the_table_as_it_is(workspace):
     assert len(re.findall(r"^\| tiny.? \| 2 \|", section, re.MULTILINE)) == 2
 
 
-def test_other_measured_times_make_nothing_stale(workspace):
+def test_other_measured_times_make_nothing_stale(workspace: pathlib.Path) -> None:
     path = workspace / "metrics/timing/evaluate/tiny.json"
     path.write_text(path.read_text().replace("batch_1", "batch_one"))
     # DVC makes the changed file again, and nothing behind it.
     assert set(find_stages_run(dvc(workspace, "repro"))) <= {"evaluate_frozen@tiny"}
 
 
-def test_two_clean_runs_give_the_same_bytes(finished, tmp_path):
+def test_two_clean_runs_give_the_same_bytes(finished: tuple[pathlib.Path, str], tmp_path: pathlib.Path) -> None:
     """Other processes, another folder, an empty cache and an empty store: the same hash for every output."""
     again = make_project(tmp_path / "again")
     dvc(again, "repro")
@@ -77,7 +78,7 @@ def test_two_clean_runs_give_the_same_bytes(finished, tmp_path):
     assert read_hashes(again) == first
 
 
-def test_a_clone_without_a_cache_shows_and_compares_metrics(workspace, tmp_path):
+def test_a_clone_without_a_cache_shows_and_compares_metrics(workspace: pathlib.Path, tmp_path: pathlib.Path) -> None:
     higher = {"name": "adam", "learning_rate": 0.1}
     change_params(workspace, lambda document: document["finetune"]["tiny-blocks-1"].update(optimizer=higher))
     dvc(workspace, "repro")
@@ -92,14 +93,14 @@ def test_a_clone_without_a_cache_shows_and_compares_metrics(workspace, tmp_path)
     assert f"{accuracy:g}"[:5] in table
 
 
-def test_dvc_draws_the_curves_and_confusions(workspace):
+def test_dvc_draws_the_curves_and_confusions(workspace: pathlib.Path) -> None:
     dvc(workspace, "plots", "show", "--out", "page")
     page = (workspace / "page" / "index.html").read_text()
     for name in ("accuracy by run", "plots_history_tiny-blocks-1_csv", "plots_predictions_tiny_csv"):
         assert name in page
 
 
-def test_a_fault_in_params_stops_the_first_stage_that_would_run(workspace):
+def test_a_fault_in_params_stops_the_first_stage_that_would_run(workspace: pathlib.Path) -> None:
     change_params(workspace, lambda document: document["finetune"]["tiny-blocks-1"].update(unfreeze={"blocks": 14}))
     done = attempt(workspace, sys.executable, "-m", "dvc", "repro")
     assert done.returncode != 0

@@ -2,24 +2,26 @@
 
 import io
 import itertools
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
 
-from thaw import plotting
+from thaw.reporting import plotting
 
 
-def make_runs(count=3):
+def make_runs(count: int = 3) -> Any:
     kinds, families = ["baseline", "frozen", "finetuned"], [plotting.SCRATCH, "MobileNet", "MobileNet"]
     rows = [(i + 1, f"run-{i}", "all", kinds[min(i, 2)], families[min(i, 2)]) for i in range(count)]
     table = pd.DataFrame(rows, columns=["number", "run", "thaws", "kind", "family"])
     return table.assign(mark="", group="net", accuracy=0.5, low=0.4, high=0.6, train=0.9, validation=0.7, cost=10.0)
 
 
-def make_history(epochs):
+def make_history(epochs: int) -> Any:
     table = pd.DataFrame({"epoch": range(1, epochs + 1)})
     for part in ("train", "validation"):
         for score in ("loss", "accuracy", "f1", "precision", "recall"):
@@ -27,18 +29,18 @@ def make_history(epochs):
     return table
 
 
-def read_texts(figure):
+def read_texts(figure: Figure) -> list[Any]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
-def draw_svg(figure):
+def draw_svg(figure: Figure) -> Any:
     file = io.BytesIO()
     with plotting.use_style():
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()
 
 
-def find_markers(axes):
+def find_markers(axes: Any) -> list[Any]:
     """Return [(x, y, colour, marker, hollow)] of the markers of runs, each of which is a line of one point."""
     return [
         (line.get_xdata()[0], line.get_ydata()[0], to_hex(line.get_color()), line.get_marker(), is_hollow(line))
@@ -47,33 +49,33 @@ def find_markers(axes):
     ]
 
 
-def is_hollow(line):
+def is_hollow(line: str) -> bool:
     return to_hex(line.get_markerfacecolor()) == "#ffffff"
 
 
-def measure_brightness(colour):
+def measure_brightness(colour: Any) -> Any:
     """Return how bright a colour is in a grey print, 0 to 1 (the weights of ITU-R BT.709)."""
     return float(np.dot(to_rgb(colour), [0.2126, 0.7152, 0.0722]))
 
 
-def test_markers_of_the_overview_stand_at_the_accuracy_in_percent():
+def test_markers_of_the_overview_stand_at_the_accuracy_in_percent() -> None:
     table = make_runs(3)
     table["accuracy"] = [0.25, 0.5, 0.75]
     markers = find_markers(plotting.draw_overview(table, "test", "run-2").axes[0])
     assert [marker[0] for marker in markers] == [25, 50, 75]
 
 
-def test_families_differ_in_colour_and_in_marker():
+def test_families_differ_in_colour_and_in_marker() -> None:
     looks = list(plotting.LOOKS.values())
     assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
 
 
-def test_every_colour_is_seen_on_white_in_a_grey_print():
+def test_every_colour_is_seen_on_white_in_a_grey_print() -> None:
     for look in plotting.LOOKS.values():
         assert measure_brightness(look.colour) < 0.72
 
 
-def test_a_family_has_the_same_look_in_every_figure():
+def test_a_family_has_the_same_look_in_every_figure() -> None:
     table = make_runs(3).assign(report="a", published_as="x", published=0.5, measured=0.6)
     for end in ("low", "high"):
         table["published_" + end] = table["measured_" + end] = 0.5
@@ -89,17 +91,17 @@ def test_a_family_has_the_same_look_in_every_figure():
         assert looks >= {plotting.LOOKS["MobileNet"], plotting.LOOKS[plotting.SCRATCH]}
 
 
-def test_frozen_runs_are_hollow_and_no_others():
+def test_frozen_runs_are_hollow_and_no_others() -> None:
     markers = find_markers(plotting.draw_overview(make_runs(3), "test", "run-2").axes[0])
     assert [marker[4] for marker in markers] == [False, True, False]
 
 
-def test_an_unknown_family_gets_a_look_that_no_other_of_the_figure_has():
+def test_an_unknown_family_gets_a_look_that_no_other_of_the_figure_has() -> None:
     looks = plotting.find_looks(["MobileNet", "Unheard", "ResNet50", "Unseen"])
     assert len(set(looks.values())) == 4
 
 
-def test_intervals_of_the_overview_reach_from_low_to_high():
+def test_intervals_of_the_overview_reach_from_low_to_high() -> None:
     table = make_runs(2)
     table.loc[1, ["low", "high"]] = [0.125, 0.875]
     figure = plotting.draw_overview(table, "test", "run-0")
@@ -107,7 +109,7 @@ def test_intervals_of_the_overview_reach_from_low_to_high():
     assert ends == [[40, 60], [12.5, 87.5]]
 
 
-def test_runs_stand_from_top_to_bottom_in_the_order_of_the_table():
+def test_runs_stand_from_top_to_bottom_in_the_order_of_the_table() -> None:
     figure = plotting.draw_overview(make_runs(4), "test", "run-0")
     axes = figure.axes[0]
     heights = {text.get_text(): axes.transData.transform((0, text.xy[1]))[1] for text in axes.texts}
@@ -116,21 +118,21 @@ def test_runs_stand_from_top_to_bottom_in_the_order_of_the_table():
     ]  # fmt: skip
 
 
-def test_only_the_best_run_is_bold():
+def test_only_the_best_run_is_bold() -> None:
     figure = plotting.draw_overview(make_runs(4), "test", "run-2")
     assert [text.get_text() for text in figure.axes[0].texts if text.get_weight() == "bold"] == ["run-2"]
 
 
 @pytest.mark.parametrize("family", ["MobileNet", "MobileNetV3LargeMinimalistic", "A" * 60])
-def test_a_legend_does_not_leave_the_figure(family):
+def test_a_legend_does_not_leave_the_figure(family: str) -> None:
     figure = plotting.draw_overview(make_runs(3).assign(family=[plotting.SCRATCH, "ResNet50", family]), "test", "run-0")
     with plotting.use_style():
         figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
-    assert 0 <= box.x0 and box.x1 <= figure.bbox.x1
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
 
 
-def test_groups_of_runs_stand_apart():
+def test_groups_of_runs_stand_apart() -> None:
     table = make_runs(3)
     table["group"] = ["a", "a", "b"]
     figure = plotting.draw_overview(table, "test", "run-0")
@@ -138,7 +140,7 @@ def test_groups_of_runs_stand_apart():
     assert third - second > second - first
 
 
-def test_a_long_name_is_wrapped_and_loses_no_letter():
+def test_a_long_name_is_wrapped_and_loses_no_letter() -> None:
     table = make_runs(2)
     table.loc[1, "run"] = name = "resnet50-blocks-10-and-everything-from-layer-100-on"
     shown = next(text for text in read_texts(plotting.draw_overview(table, "test", "run-0")) if "resnet50" in text)
@@ -146,7 +148,7 @@ def test_a_long_name_is_wrapped_and_loses_no_letter():
     assert max(map(len, shown.split("\n"))) <= plotting.NAME_WIDTH
 
 
-def test_everything_of_the_overview_is_inside_the_figure():
+def test_everything_of_the_overview_is_inside_the_figure() -> None:
     table = make_runs(11)
     table["run"] += "-with-a-name-that-is-rather-long-as-names-go"
     figure = plotting.draw_overview(table, "test", table["run"][0], ["¹ a note"])
@@ -156,17 +158,17 @@ def test_everything_of_the_overview_is_inside_the_figure():
     assert inside.y0 >= 0 and inside.y1 <= figure.get_figheight()
 
 
-def test_the_front_holds_the_runs_that_none_beats_at_their_cost_or_below():
+def test_the_front_holds_the_runs_that_none_beats_at_their_cost_or_below() -> None:
     # The second costs more than the first and is no better; the fourth is as good as the third and costs more.
     front = plotting.find_front([1, 2, 3, 4, 9], [0.5, 0.5, 0.7, 0.7, 0.8])
     assert front.tolist() == [True, False, True, False, True]
 
 
-def test_equals_in_accuracy_and_cost_are_on_the_front_together():
+def test_equals_in_accuracy_and_cost_are_on_the_front_together() -> None:
     assert plotting.find_front([1, 1, 1], [0.5, 0.5, 0.4]).tolist() == [True, True, False]
 
 
-def test_runs_on_the_front_are_numbered_and_named_below():
+def test_runs_on_the_front_are_numbered_and_named_below() -> None:
     table = make_runs(3)
     table["cost"], table["accuracy"] = [10, 20, 30], [0.5, 0.4, 0.6]
     figure = plotting.draw_tradeoff(table, "cost", "cost", "test")
@@ -174,7 +176,7 @@ def test_runs_on_the_front_are_numbered_and_named_below():
     assert figure.get_supxlabel() == "Pareto front: 1 run-0, 3 run-2"
 
 
-def test_runs_stand_above_their_number():
+def test_runs_stand_above_their_number() -> None:
     table = make_runs(3)
     table["number"] = [2, 5, 6]
     axes = plotting.draw_experiments(table, "test").axes[0]
@@ -182,7 +184,7 @@ def test_runs_stand_above_their_number():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["run-0  2", "run-1  5", "run-2  6"]
 
 
-def test_runs_that_open_the_same_stand_in_one_row_and_not_on_each_other():
+def test_runs_that_open_the_same_stand_in_one_row_and_not_on_each_other() -> None:
     table = make_runs(3)
     table["thaws"] = ["last 2 blocks", "all", "last 2 blocks"]
     axes = plotting.draw_strategies(table, "test").axes[0]
@@ -191,7 +193,7 @@ def test_runs_that_open_the_same_stand_in_one_row_and_not_on_each_other():
     assert first != second and abs(first) < 0.5 and abs(second) < 0.5 and other == 1
 
 
-def test_the_mark_of_a_footnote_stands_at_the_family_in_the_legend():
+def test_the_mark_of_a_footnote_stands_at_the_family_in_the_legend() -> None:
     """For figures that name no runs."""
     table = make_runs(3)
     table["mark"] = ["", "¹", "¹"]
@@ -199,23 +201,23 @@ def test_the_mark_of_a_footnote_stands_at_the_family_in_the_legend():
     assert "MobileNet¹" in words and plotting.SCRATCH in words
 
 
-def make_scores(panels):
+def make_scores(panels: Any) -> pd.DataFrame:
     cells = itertools.product(range(panels), ("frozen", "finetuned"), ("class", "NA"))
     rows = [(f"net {i}", "run", "", kind, "MobileNet", label, 0.8) for i, kind, label in cells]
     return pd.DataFrame(rows, columns=["panel", "run", "mark", "kind", "family", "class", "f1"])
 
 
 @pytest.mark.parametrize("panels", [1, 3, 4])
-def test_each_backbone_has_a_panel_of_f1_by_class(panels):
+def test_each_backbone_has_a_panel_of_f1_by_class(panels: int) -> None:
     figure = plotting.draw_classes(make_scores(panels), "test")
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title(loc="left") for axes in shown] == [f"net {i}" for i in range(panels)]
     assert [marker[:2] for marker in find_markers(shown[0])] == [(80, 0), (80, 1)] * 2
 
 
-def test_a_reliability_diagram_has_a_dot_per_bin_its_area_the_share_of_the_photos():
+def test_a_reliability_diagram_has_a_dot_per_bin_its_area_the_share_of_the_photos() -> None:
     bins = pd.DataFrame({"photos": [10, 30], "confidence": [0.5, 0.9], "accuracy": [0.4, 1.0]})
-    axes = plotting.draw_reliability([("run", 0.075, bins)], "test").axes[0]
+    axes = plotting.draw_reliability([plotting.Reliability("run", 0.075, bins)], "test").axes[0]
     (dots,) = [each for each in axes.collections if len(each.get_offsets()) == 2]
     np.testing.assert_allclose(dots.get_offsets(), [[50, 40], [90, 100]])
     first, second = dots.get_sizes() - 8
@@ -223,49 +225,49 @@ def test_a_reliability_diagram_has_a_dot_per_bin_its_area_the_share_of_the_photo
     assert read_texts(dots.figure)[0] == "ECE 7.5 %"
 
 
-def test_published_accuracies_are_hollow_and_ours_are_filled():
-    table = pd.DataFrame({"report": ["a", "b"], "published_as": ["x", "y"], "mark": "", "family": "MobileNet",
-                          "kind": "frozen", "published": 0.9, "measured": 0.8, "published_low": np.nan, "published_high": np.nan,
-                          "measured_low": 0.7, "measured_high": 0.9})  # fmt: skip
+def test_published_accuracies_are_hollow_and_ours_are_filled() -> None:
+    table = pd.DataFrame({"report": ["a", "b"], "published_as": ["x", "y"]})
+    table = table.assign(mark="", family="MobileNet", kind="frozen", published=0.9, measured=0.8)
+    table = table.assign(published_low=np.nan, published_high=np.nan, measured_low=0.7, measured_high=0.9)
     figure = plotting.draw_published(table)
     assert [(x, hollow) for x, _, _, _, hollow in find_markers(figure.axes[0])] == [(90, True), (80, False)] * 2
     assert read_texts(figure) == ["a", "b"]
 
 
-def test_the_strip_of_a_backbone_ends_its_blocks_and_cuts_its_runs_where_their_flops_are():
+def test_the_strip_of_a_backbone_ends_its_blocks_and_cuts_its_runs_where_their_flops_are() -> None:
     blocks = pd.DataFrame({"stage": ["stem", "one", "one"], "flops": [0.25, 0.5, 1.0]})
     table = make_runs(3).iloc[1:].assign(frozen=[1.0, 0.5])
-    axes = plotting.draw_cuts({"net": ("Net", blocks)}, table).axes[0]
+    axes = plotting.draw_cuts({"net": plotting.Strip("Net", blocks)}, table).axes[0]
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
     assert bars == [(0, 25), (25, 50), (50, 100), (0, 100), (100, 100), (0, 50), (50, 100)]
 
 
-def test_curves_of_a_fine_tuned_run_have_a_line_where_the_backbone_thaws():
+def test_curves_of_a_fine_tuned_run_have_a_line_where_the_backbone_is_unfrozen() -> None:
     axes = plotting.draw_curves(make_history(6), 2, "run").axes
     # A vertical line's x is the same at both ends.
     assert [[list(line.get_xdata()) for line in each.lines].count([2.5, 2.5]) for each in axes] == [1, 1, 1, 1]
 
 
-def test_curves_of_other_runs_have_no_such_line():
+def test_curves_of_other_runs_have_no_such_line() -> None:
     figure = plotting.draw_curves(make_history(6), None, "run")
     assert "thawed" not in read_texts(figure)
     assert len(figure.axes[0].lines) == 2
 
 
-def test_accuracy_is_drawn_in_percent_and_loss_as_it_is():
+def test_accuracy_is_drawn_in_percent_and_loss_as_it_is() -> None:
     loss, accuracy, *_ = plotting.draw_curves(make_history(3), None, "run").axes
     assert loss.lines[0].get_ydata() == pytest.approx([0.4, 0.6, 0.8])
     assert accuracy.lines[0].get_ydata() == pytest.approx([40, 60, 80])
 
 
-def test_train_and_validation_are_told_apart_by_colour():
+def test_train_and_validation_are_told_apart_by_colour() -> None:
     loss = plotting.draw_curves(make_history(3), None, "run").axes[0]
     train, validation = (line.get_color() for line in loss.lines)
     assert train != validation
 
 
 @pytest.mark.parametrize("lost", [np.nan, np.inf])
-def test_a_loss_that_is_not_a_number_is_said_with_its_first_epoch(lost):
+def test_a_loss_that_is_not_a_number_is_said_with_its_first_epoch(lost: Any) -> None:
     history = make_history(5)
     history.loc[2:, "validation_loss"] = lost
     figure = plotting.draw_curves(history, None, "run")
@@ -273,46 +275,46 @@ def test_a_loss_that_is_not_a_number_is_said_with_its_first_epoch(lost):
     assert np.isfinite(figure.axes[0].get_ylim()).all()
 
 
-def test_a_history_without_any_loss_is_drawn():
+def test_a_history_without_any_loss_is_drawn() -> None:
     history = make_history(2)
     history[["train_loss", "validation_loss"]] = np.nan
     assert draw_svg(plotting.draw_curves(history, None, "run"))
 
 
-def test_one_epoch_shows_as_dots():
+def test_one_epoch_shows_as_dots() -> None:
     line = plotting.draw_curves(make_history(1), None, "run").axes[0].lines[0]
     assert line.get_marker() == "o" and line.get_markersize() > 0
 
 
-def test_shades_of_a_confusion_matrix_are_shares_of_the_row():
+def test_shades_of_a_confusion_matrix_are_shares_of_the_row() -> None:
     figure = plotting.draw_confusion([[30, 10], [1, 1]], ["a", "b"], "run")
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), [[0.75, 0.25], [0.5, 0.5]])
 
 
-def test_numbers_of_a_confusion_matrix_are_photos_each_in_its_cell():
+def test_numbers_of_a_confusion_matrix_are_photos_each_in_its_cell() -> None:
     figure = plotting.draw_confusion([[1030, 10], [1, 0]], ["a", "b"], "run")
     cells = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert cells == {(0, 0): "1,030", (1, 0): "10", (0, 1): "1", (1, 1): "0"}
 
 
-def test_a_class_without_photos_has_an_empty_row():
+def test_a_class_without_photos_has_an_empty_row() -> None:
     figure = plotting.draw_confusion([[3, 1], [0, 0]], ["a", "b"], "run")
     assert figure.axes[0].images[0].get_array()[1].tolist() == [0, 0]
 
 
-def test_a_matrix_of_very_many_classes_holds_no_numbers():
+def test_a_matrix_of_very_many_classes_holds_no_numbers() -> None:
     count = plotting.MOST_COUNTED + 1
     figure = plotting.draw_confusion(np.eye(count, dtype=int), [f"class {i}" for i in range(count)], "run")
     assert read_texts(figure) == []
 
 
-def test_a_dollar_sign_in_a_class_is_a_dollar_sign():
+def test_a_dollar_sign_in_a_class_is_a_dollar_sign() -> None:
     figure = plotting.draw_confusion([[1, 0], [0, 1]], ["$\\broken$", "b"], "run")
     assert draw_svg(figure)
     assert figure.axes[0].get_xticklabels()[0].get_parse_math() is False
 
 
-def test_notes_stand_below_each_figure():
+def test_notes_stand_below_each_figure() -> None:
     for figure in (
         plotting.draw_overview(make_runs(), "test", "run-0", ["¹ a note"]),
         plotting.draw_experiments(make_runs(), "test", ["¹ a note"]),
@@ -324,14 +326,14 @@ def test_notes_stand_below_each_figure():
         assert figure.get_supxlabel() == "¹ a note"
 
 
-def test_the_same_figure_gives_the_same_bytes():
-    def draw():
+def test_the_same_figure_gives_the_same_bytes() -> None:
+    def draw() -> Any:
         return draw_svg(plotting.draw_overview(make_runs(), "test", "run-0"))
 
     assert draw() == draw()
 
 
-def test_the_users_own_style_changes_nothing():
+def test_the_users_own_style_changes_nothing() -> None:
     expected = draw_svg(plotting.draw_curves(make_history(3), None, "run"))
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black", "svg.hashsalt": "other"}):
         assert draw_svg(plotting.draw_curves(make_history(3), None, "run")) == expected

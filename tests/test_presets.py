@@ -8,21 +8,26 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from small import SIZE, WIDTH
-from tiny import DOCUMENT, find_stages_run
 
-from thaw import demo, networks, presets, unfreezing
-from thaw.params import InputError, read_yaml, write_yaml
-from thaw.preset import KEPT, find_cache, find_environment, keep_results, run_preset
-from thaw.presets import ROOT, list_presets, make_workspace, read_preset, run_table, start_paths_at
-from thaw.publishing import write_json
-from thaw.reporting.published import read_published
-from thaw.reporting.results import list_runs
-from thaw.schema import check
+from small import SIZE, WIDTH
+from thaw.base.errors import InputError
+from thaw.base.files import write_json
+from thaw.cli import demo, workspaces
+from thaw.cli.preset import KEPT, find_cache, find_environment, keep_results, run_preset
+from thaw.cli.workspaces import make_workspace, run_table, start_paths_at
+from thaw.comparison.published import read_published
+from thaw.comparison.results import list_runs
+from thaw.config.checking import Params, check
+from thaw.config.loading import read_yaml, write_yaml
+from thaw.config.presets import ROOT, list_presets, read_preset
+from thaw.networks import classifiers, cutting, unfreezing
+from thaw.networks.sections import Head
+from tiny import DOCUMENT, find_stages_run
 
 ROWS = read_published()
 PUBLISHED = list(ROWS["report"].unique())
@@ -30,12 +35,12 @@ PUBLISHED = list(ROWS["report"].unique())
 PARAMS = {name: check(read_preset(name), name) for name in list_presets()}
 
 
-def find_head(params, run):
+def find_head(params: Params, run: str) -> bool:
     """Return the Head of a run of PARAMS: its own, or that of the frozen run that it goes on from."""
     return getattr(run, "head", None) or params.frozen[run.start].head
 
 
-def find_backbone(params, run):
+def find_backbone(params: Params, run: str) -> Any:
     """Return the entry of `backbones` that a run of PARAMS rests on."""
     start = getattr(run, "start", None)
     if start is None:
@@ -43,7 +48,7 @@ def find_backbone(params, run):
     return params.backbones[params.frozen[start].backbone if start in params.frozen else start.split("/")[1]]
 
 
-def list_different_runs():
+def list_different_runs() -> Any:
     """Return a pytest.param (params, run) for each run with a backbone of all presets, those that train alike once."""
     found = {}
     for preset, params in PARAMS.items():
@@ -57,15 +62,13 @@ def list_different_runs():
 
 
 @functools.cache
-def build_once(architecture, width, size, head, preprocessing):
+def build_once(architecture: str, width: int, size: int, head: Any, preprocessing: Any) -> Any:
     """Return (Network of five classes, its first weights); `head` is a Head as JSON."""
-    network = networks.build_classifier(
-        architecture, width, size, networks.Head.model_validate_json(head), 5, preprocessing
-    )
+    network = classifiers.build_classifier(architecture, width, size, Head.model_validate_json(head), 5, preprocessing)
     return network, network.model.get_weights()
 
 
-def open_run(params, run, width, size):
+def open_run(params: Params, run: str, width: int, size: int) -> Any:
     """Return (network, opened, cut) of a run of PARAMS: the layers that it opens trainable and the others not."""
     backbone = find_backbone(params, run)
     head = find_head(params, run).model_dump_json()
@@ -78,7 +81,7 @@ def open_run(params, run, width, size):
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: pathlib.Path) -> Any:
     """A copy of what a preset needs of the project."""
     copy = tmp_path / "root"
     for name in ("dvc.yaml", "params.yaml"):
@@ -90,18 +93,18 @@ def root(tmp_path):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_every_published_row_is_a_run_of_its_epochs(name):
+def test_every_published_row_is_a_run_of_its_epochs(name: str) -> None:
     params, runs = PARAMS[name], {}
     for run in list_runs(params):
         architecture = params.backbones[run.backbone].architecture if run.backbone else "BaselineCNN"
-        runs[architecture, run.thaws] = "+".join(str(epochs) for epochs in run.epochs)
+        runs[architecture, run.unfrozen] = "+".join(str(epochs) for epochs in run.epochs)
     for row in ROWS[ROWS["report"] == name].itertuples():
-        epochs = runs[row.backbone, row.thaws]
+        epochs = runs[row.backbone, row.unfrozen]
         assert row.epochs in ("", epochs)  # empty where the report leaves them open
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_protocol_does_not_depend_on_the_users_parameters(name):
+def test_a_published_protocol_does_not_depend_on_the_users_parameters(name: str) -> None:
     """But for the photos and the machine; and the baseline, where the report has none."""
     left = set(read_preset(name)) - set(read_yaml(ROOT / "presets" / f"{name}.yaml")) - {"replicates", "folds"}
     published = "BaselineCNN" in set(ROWS.loc[ROWS["report"] == name, "backbone"])
@@ -109,7 +112,7 @@ def test_a_published_protocol_does_not_depend_on_the_users_parameters(name):
 
 
 @pytest.mark.parametrize("preset", list(PARAMS))
-def test_the_name_of_a_run_says_what_opens(preset):
+def test_the_name_of_a_run_says_what_opens(preset: Any) -> None:
     keys = {"layers": "layers", "from": "from_layer", "blocks": "blocks"}
     for name, run in PARAMS[preset].finetune.items():
         start = run.start.removeprefix("pretrained/")
@@ -121,10 +124,10 @@ def test_the_name_of_a_run_says_what_opens(preset):
 
 
 @pytest.mark.parametrize("params, run", list_different_runs())
-def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params, run):
+def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params: Params, run: str) -> None:
     network, opened, cut = open_run(params, run, WIDTH, SIZE)
     batch_norm = getattr(run, "batch_norm", "inference")
-    tail = networks.build_tail(network, cut, batch_norm)
+    tail = cutting.build_tail(network, cut, batch_norm)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     tail.compile(run.optimizer.build(), loss, run_eagerly=True)  # to trace a step takes longer than to run it
     before = {weight.path: weight.numpy() for weight in network.model.weights}
@@ -143,28 +146,28 @@ def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params
 
 # The reports print these to the digit.
 @pytest.mark.parametrize("report", ["resnet50-and-mobilenet-analysis", "mobilenet-vs-resnet50"])
-def test_the_runs_of_a_published_table_train_the_published_numbers_of_parameters(report):
+def test_the_runs_of_a_published_table_train_the_published_numbers_of_parameters(report: str) -> None:
     params, measured = PARAMS[report], {}
     for name, run in [*params.frozen.items(), *params.finetune.items()]:
         network, *_ = open_run(params, run, 1, 64)
-        measured[name] = networks.count_parameters(network.model.trainable_weights)
-    named = {(params.backbones[run.backbone].architecture, run.thaws): run.name for run in list_runs(params)[1:]}
+        measured[name] = classifiers.count_parameters(network.model.trainable_weights)
+    named = {(params.backbones[run.backbone].architecture, run.unfrozen): run.name for run in list_runs(params)[1:]}
     rows = [row for row in ROWS.itertuples() if row.report == report and int(row.trainable_parameters or 0) % 100]
     assert len(rows) >= 6
     for row in rows:
-        assert measured[named[row.backbone, row.thaws]] == int(row.trainable_parameters), row.row
+        assert measured[named[row.backbone, row.unfrozen]] == int(row.trainable_parameters), row.row
 
 
-def test_the_larger_head_of_resnet50_has_about_2_6_million_parameters():
+def test_the_larger_head_of_resnet50_has_about_2_6_million_parameters() -> None:
     params = PARAMS["mobilenet-vs-resnet50"]
     network, *_ = open_run(params, params.frozen["resnet50"], 1, 64)
     # 2,048 to 1,024 to 512 to 5, each with its biases
     expected = 2_049 * 1_024 + 1_025 * 512 + 513 * 5
-    assert networks.count_parameters(network.model.trainable_weights) == expected
+    assert classifiers.count_parameters(network.model.trainable_weights) == expected
     assert round(expected / 1e6, 1) == 2.6
 
 
-def test_two_published_rows_four_points_apart_open_the_same_weights():
+def test_two_published_rows_four_points_apart_open_the_same_weights() -> None:
     params = PARAMS["resnet50-and-mobilenetv3"]
     trained = []
     for name in ("resnet50-blocks-16", "resnet50-from-7"):
@@ -175,7 +178,7 @@ def test_two_published_rows_four_points_apart_open_the_same_weights():
     assert by_blocks.model_copy(update={"unfreeze": from_layer.unfreeze, "batch_norm": "inference"}) == from_layer
 
 
-def test_the_runs_of_a_training_at_several_ages_differ_in_nothing_else():
+def test_the_runs_of_a_training_at_several_ages_differ_in_nothing_else() -> None:
     runs = {name: run for name, run in PARAMS["pitfalls"].finetune.items() if "-epochs-" in name}
     assert [run.epochs for run in runs.values()] == [2, 4, 6, 8, 10, 12, 14]
     whole = PARAMS["pitfalls"].finetune["mobilenet-blocks-2"]
@@ -184,39 +187,39 @@ def test_the_runs_of_a_training_at_several_ages_differ_in_nothing_else():
         assert name == f"mobilenet-blocks-2-epochs-{run.epochs}"
 
 
-def test_a_section_of_a_preset_replaces_that_of_params(root):
+def test_a_section_of_a_preset_replaces_that_of_params(root: pathlib.Path) -> None:
     document = read_preset("demo", root)
     assert document["finetune"] == read_yaml(root / "presets" / "demo.yaml")["finetune"]
 
 
-def test_a_preset_repeats_no_run_that_its_own_file_does_not_repeat(root):
+def test_a_preset_repeats_no_run_that_its_own_file_does_not_repeat(root: pathlib.Path) -> None:
     assert read_yaml(root / "params.yaml")["replicates"] and read_yaml(root / "params.yaml")["folds"]
     document = read_preset("pitfalls", root)
     assert document["replicates"] == document["folds"] == {}
 
 
-def test_the_demo_does_not_depend_on_the_users_parameters():
+def test_the_demo_does_not_depend_on_the_users_parameters() -> None:
     assert set(read_yaml(ROOT / "presets" / "demo.yaml")) == set(read_yaml(ROOT / "params.yaml"))
 
 
-def test_an_unknown_preset_is_told_with_those_there_are(root):
+def test_an_unknown_preset_is_told_with_those_there_are(root: pathlib.Path) -> None:
     with pytest.raises(InputError, match="no preset 'other'; there are demo"):
         read_preset("other", root)
 
 
-def test_a_path_is_no_preset(root):
+def test_a_path_is_no_preset(root: pathlib.Path) -> None:
     with pytest.raises(InputError, match=r"no preset '\.\./params'"):
         read_preset("../params", root)
 
 
-def test_a_fault_in_a_preset_names_its_file(root):
+def test_a_fault_in_a_preset_names_its_file(root: pathlib.Path) -> None:
     with (root / "presets" / "demo.yaml").open("a") as file:
         file.write("colour: 1\n")
     with pytest.raises(InputError, match=r"^presets/demo\.yaml: colour: no such section"):
         read_preset("demo", root)
 
 
-def test_a_workspace_is_renewed_and_keeps_what_its_stages_made(root, tmp_path):
+def test_a_workspace_is_renewed_and_keeps_what_its_stages_made(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     document = read_preset("demo", root)
     make_workspace(tmp_path / "a place", document, root)
     (tmp_path / "a place" / "dvc.lock").write_text("kept")
@@ -229,8 +232,8 @@ def test_a_workspace_is_renewed_and_keeps_what_its_stages_made(root, tmp_path):
     assert read_yaml(tmp_path / "a place" / "params.yaml") == document
 
 
-def test_making_a_workspace_changes_nothing_of_the_project(root, tmp_path):
-    def read():
+def test_making_a_workspace_changes_nothing_of_the_project(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    def read() -> dict[str, Any]:
         return {path: path.read_bytes() for path in sorted(pathlib.Path(root).rglob("*")) if path.is_file()}
 
     before = read()
@@ -238,7 +241,9 @@ def test_making_a_workspace_changes_nothing_of_the_project(root, tmp_path):
     assert read() == before
 
 
-def test_a_workspace_finds_photos_and_weights_where_params_named_them(root, tmp_path):
+def test_a_workspace_finds_photos_and_weights_where_params_named_them(
+    root: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     document = read_preset("demo", root)
     document["dataset"] = {"source": "folder", "path": "photos/mine", "digest": None}
     document["backbones"] = {
@@ -253,7 +258,7 @@ def test_a_workspace_finds_photos_and_weights_where_params_named_them(root, tmp_
     assert weights == {"near": str(root / "mine.h5"), "home": "~/mine.h5", "published": "imagenet"}
 
 
-def make_results(workspace, paths, text):
+def make_results(workspace: pathlib.Path, paths: Any, text: str) -> None:
     """Write a file with `text` at each of `paths`, in a folder's stead one in it."""
     for path in paths:
         file = workspace / path if pathlib.Path(path).suffix else workspace / path / "run.json"
@@ -261,7 +266,7 @@ def make_results(workspace, paths, text):
         file.write_text(text)
 
 
-def finish(root, name, missing=0):
+def finish(root: pathlib.Path, name: str, missing: int = 0) -> Any:
     """Write what tells that the table of a preset was made, but for `missing` runs; return how many it has."""
     workspace, document = root / ".thaw" / "presets" / name, start_paths_at(root, read_preset(name, root))
     (workspace / "params.yaml").write_text(write_yaml(document))
@@ -270,7 +275,7 @@ def finish(root, name, missing=0):
     return listed
 
 
-def test_what_is_kept_of_a_preset_is_what_its_workspace_has_now(root):
+def test_what_is_kept_of_a_preset_is_what_its_workspace_has_now(root: pathlib.Path) -> None:
     name = list_presets(root)[0]
     for text in ("first", "second"):
         make_results(root / ".thaw" / "presets" / name, KEPT, text)
@@ -282,7 +287,7 @@ def test_what_is_kept_of_a_preset_is_what_its_workspace_has_now(root):
     assert name in list_presets(root)
 
 
-def test_of_an_unfinished_preset_nothing_is_kept_and_what_is_missing_is_named(root):
+def test_of_an_unfinished_preset_nothing_is_kept_and_what_is_missing_is_named(root: pathlib.Path) -> None:
     name = list_presets(root)[0]
     make_results(root / ".thaw" / "presets" / name, KEPT[:-1], "half")
     with pytest.raises(InputError, match=f"{name} has no {KEPT[-1]} to keep"):
@@ -290,7 +295,7 @@ def test_of_an_unfinished_preset_nothing_is_kept_and_what_is_missing_is_named(ro
     assert not (root / "presets" / name).exists()
 
 
-def test_a_table_with_runs_that_are_missing_is_not_kept(root):
+def test_a_table_with_runs_that_are_missing_is_not_kept(root: pathlib.Path) -> None:
     name = list_presets(root)[0]
     make_results(root / ".thaw" / "presets" / name, KEPT, "half")
     listed = finish(root, name, missing=1)
@@ -299,7 +304,7 @@ def test_a_table_with_runs_that_are_missing_is_not_kept(root):
     assert not (root / "presets" / name).exists()
 
 
-def test_a_table_of_a_preset_that_has_changed_since_is_not_kept(root):
+def test_a_table_of_a_preset_that_has_changed_since_is_not_kept(root: pathlib.Path) -> None:
     name = list_presets(root)[0]
     make_results(root / ".thaw" / "presets" / name, KEPT, "old")
     finish(root, name)
@@ -313,7 +318,7 @@ def test_a_table_of_a_preset_that_has_changed_since_is_not_kept(root):
 
 
 @pytest.fixture
-def shared(root, monkeypatch):
+def shared(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """A project, a DVC repository, with two tiny presets: `other` has another head and more epochs than `tiny`."""
     monkeypatch.setenv("PATH", f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
@@ -324,7 +329,9 @@ def shared(root, monkeypatch):
     return root
 
 
-def test_what_one_preset_has_computed_another_takes_from_the_shared_cache(shared, capfd):
+def test_what_one_preset_has_computed_another_takes_from_the_shared_cache(
+    shared: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run_preset("tiny", ["repro", "preprocess"], shared)
     assert find_stages_run(capfd.readouterr().out) == ["download", "split", "preprocess"]
     run_preset("other", ["repro", "preprocess"], shared)
@@ -337,14 +344,18 @@ def test_what_one_preset_has_computed_another_takes_from_the_shared_cache(shared
         assert (workspaces / "other" / file).read_bytes() == (workspaces / "tiny" / file).read_bytes()
 
 
-def test_the_cache_of_a_workspace_is_the_one_that_the_project_is_configured_with(shared, tmp_path):
+def test_the_cache_of_a_workspace_is_the_one_that_the_project_is_configured_with(
+    shared: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     subprocess.run([sys.executable, "-m", "dvc", "cache", "dir", "../elsewhere"], cwd=shared, check=True)
     assert find_cache(shared) == (shared.parent / "elsewhere").resolve()
     run_preset("tiny", ["config", "core.autostage", "false"], shared)
     assert find_cache(shared / ".thaw" / "presets" / "tiny") == find_cache(shared)
 
 
-def test_the_store_and_the_mirror_of_a_workspace_are_those_of_the_project(monkeypatch, tmp_path):
+def test_the_store_and_the_mirror_of_a_workspace_are_those_of_the_project(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
     monkeypatch.setenv("THAW_STORE", "store")
     monkeypatch.setenv("THAW_MIRROR", "mirror")
     environment = find_environment(tmp_path)
@@ -366,26 +377,35 @@ def test_the_store_and_the_mirror_of_a_workspace_are_those_of_the_project(monkey
         (["status"], True, False),
     ],
 )
-def test_the_table_is_printed_after_a_repro_of_all_that_left_a_report(arguments, report, printed, root, capsys, monkeypatch):
+def test_the_table_is_printed_after_a_repro_of_all_that_left_a_report(
+    arguments: list[str],
+    report: bool,
+    printed: bool,
+    root: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     make_workspace(root / "workspace", DOCUMENT, root)
     (root / "workspace" / "report").mkdir()
     if report:
         (root / "workspace" / "report" / "report.md").write_text("")
-    monkeypatch.setattr(presets, "run_dvc", lambda *_, **__: None)
-    monkeypatch.setattr(presets, "render_table", lambda *_: "the table")
+    monkeypatch.setattr(workspaces, "run_dvc", lambda *_, **__: None)
+    monkeypatch.setattr(workspaces, "render_table", lambda *_: "the table")
     run_table(root / "workspace", arguments)
     output = capsys.readouterr().out
     assert ("the table" in output and str(root / "workspace/report/report.md") in output) == printed == bool(output)
 
 
-def test_a_dvc_command_that_fails_ends_the_program_with_its_status(root, capfd):
+def test_a_dvc_command_that_fails_ends_the_program_with_its_status(
+    root: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     make_workspace(root / "workspace", DOCUMENT, root)
     with pytest.raises(SystemExit) as raised:
         run_table(root / "workspace", ["repro", "no-such-stage"])
     assert raised.value.code == 255 and "no-such-stage" in capfd.readouterr().err
 
 
-def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch, tmp_path):
+def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     told = {}
     monkeypatch.setenv("THAW_STORE", str(tmp_path / "mine"))
     monkeypatch.setattr(demo, "WORKSPACE", tmp_path / "demo")

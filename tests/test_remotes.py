@@ -1,12 +1,15 @@
 """docs/remotes.md: its commands, from one clone to another, through a folder and an S3 server."""
 
+import pathlib
 import shutil
 import sys
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 import requests
 import ruamel.yaml
 from moto.server import ThreadedMotoServer
+
 from tiny import attempt, change_params, dvc, find_stages_run, follow, git, read_commands
 
 pytestmark = pytest.mark.long
@@ -14,34 +17,37 @@ pytestmark = pytest.mark.long
 OURS = {"mobilenet-blocks-4": "tiny-blocks-1"}  # run of the page -> run of the tiny table
 PULL, PULL_ONE = read_commands("remotes.md", "On another clone")
 CHANGED, UNCHANGED, LACKING = read_commands("remotes.md", "Only what changed")
+Shared = tuple[pathlib.Path, pathlib.Path]  # a project and its remote
 
 
-def follow_section(folder, section, places, **variables):
-    """Do what the commands of a section of the page say, `places` in the stead of its own (a mapping)."""
+def follow_section(
+    folder: pathlib.Path, section: str, places: Mapping[str, str | pathlib.Path], **variables: str
+) -> None:
+    """Run the commands of a section of the page, with the values of `places` in the place of its keys."""
     for command in read_commands("remotes.md", section):
         for place, ours in places.items():
             command = command.replace(place, str(ours))
         follow(folder, command, **variables)
 
 
-def clone(project, target):
+def clone(project: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
     """Clone the repository at `project`; return `target`, where the clone is, without data."""
     git(project, "clone", "--quiet", ".", target)
     assert not (target / ".dvc" / "cache").exists() and not (target / "data" / "raw").exists()
     return target
 
 
-def change_rate(folder):
+def change_rate(folder: pathlib.Path) -> None:
     """Give one run of the tiny table another learning rate."""
     optimizer = {"name": "adam", "learning_rate": 0.0003}
     change_params(folder, lambda document: document["finetune"]["tiny-blocks-1"].update(optimizer=optimizer))
 
 
 @pytest.fixture(scope="module")
-def shared(make_once, finished):
+def shared(make_once: Callable[..., tuple[pathlib.Path, str]], finished: tuple[pathlib.Path, str]) -> Shared:
     """(project, the folder that is its remote and has all that it computed); tests must not change them."""
 
-    def make(folder):
+    def make(folder: pathlib.Path) -> str:
         shutil.copytree(finished[0], folder / "project", symlinks=True)
         follow_section(folder / "project", "A folder", {"/mnt/storage/thaw": folder / "storage"})
         return "pushed"
@@ -51,7 +57,7 @@ def shared(make_once, finished):
 
 
 @pytest.fixture
-def lacking(shared, tmp_path):
+def lacking(shared: Shared, tmp_path: pathlib.Path) -> pathlib.Path:
     """A clone whose remote lacks the records."""
     there, storage = clone(shared[0], tmp_path / "clone"), tmp_path / "storage"
     shutil.copytree(shared[1], storage)
@@ -63,30 +69,32 @@ def lacking(shared, tmp_path):
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[str]:
     """The address of an S3 server on this machine that has the bucket `bucket`."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    address = "http://{}:{}".format(*server.get_host_and_port())
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    moto.start()
+    address = "http://{}:{}".format(*moto.get_host_and_port())
     requests.put(f"{address}/bucket", timeout=10).raise_for_status()
     yield address
-    server.stop()
+    moto.stop()
 
 
-def test_a_clone_that_pulled_has_nothing_to_do(shared, tmp_path):
+def test_a_clone_that_pulled_has_nothing_to_do(shared: Shared, tmp_path: pathlib.Path) -> None:
     there = clone(shared[0], tmp_path / "clone")
     follow(there, PULL)
     assert "Data and pipelines are up to date" in dvc(there, "status")
 
 
-def test_one_run_alone_can_be_pulled(shared, tmp_path):
+def test_one_run_alone_can_be_pulled(shared: Shared, tmp_path: pathlib.Path) -> None:
     there = clone(shared[0], tmp_path / "clone")
     follow(there, PULL_ONE.replace(*next(iter(OURS.items()))))
     assert [path.name for path in (there / "models").rglob("*.h5")] == ["tiny-blocks-1.weights.h5"]
     assert not (there / "data" / "raw").exists()
 
 
-def test_after_one_changed_rate_a_clone_without_data_runs_that_run_alone(shared, tmp_path):
+def test_after_one_changed_rate_a_clone_without_data_runs_that_run_alone(
+    shared: Shared, tmp_path: pathlib.Path
+) -> None:
     there = clone(shared[0], tmp_path / "clone")
     change_rate(there)
     expected = ["finetune@tiny-blocks-1", "evaluate_finetune@tiny-blocks-1", "report"]
@@ -95,21 +103,23 @@ def test_after_one_changed_rate_a_clone_without_data_runs_that_run_alone(shared,
     assert not (there / "models" / "tiny-all.weights.h5").exists()
 
 
-def test_a_clone_without_data_is_up_to_date_where_nothing_was_edited(shared, tmp_path):
+def test_a_clone_without_data_is_up_to_date_where_nothing_was_edited(shared: Shared, tmp_path: pathlib.Path) -> None:
     assert find_stages_run(follow(clone(shared[0], tmp_path / "clone"), UNCHANGED)) == []
 
 
-def test_what_the_remote_lacks_is_computed_again_and_nothing_else(lacking):
+def test_what_the_remote_lacks_is_computed_again_and_nothing_else(lacking: pathlib.Path) -> None:
     assert find_stages_run(follow(lacking, LACKING)) == ["preprocess"]
 
 
-def test_a_stage_whose_input_the_remote_lacks_says_so(lacking):
+def test_a_stage_whose_input_the_remote_lacks_names_the_input(lacking: pathlib.Path) -> None:
     change_rate(lacking)
     done = attempt(lacking, sys.executable, "-m", *CHANGED.split()[1:])
     assert done.returncode != 0 and "Checkout failed" in done.stderr and "data/records" in done.stderr
 
 
-def test_a_clone_takes_everything_from_an_s3_server(workspace, server, tmp_path):
+def test_a_clone_takes_everything_from_an_s3_server(
+    workspace: pathlib.Path, server: str, tmp_path: pathlib.Path
+) -> None:
     variables = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
     variables |= {"NO_PROXY": "127.0.0.1"}
     follow_section(workspace, "S3", {"https://s3.example.com": server}, **variables)

@@ -3,19 +3,29 @@
 import json
 import pathlib
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from test_training import pretrain
 
-from thaw import activations, evaluation, records, repeating, scoring, training
-from thaw.params import InputError
-from thaw.publishing import read_json
-from thaw.repeating import Folds, Replicates, Rows, deal_folds, lay_out, summarize, train_again
-from thaw.resuming import Unfinished
-from thaw.schema import Params
+import steps
+from steps import make_repeated, make_setting
+from test_training import pretrain
+from thaw.base.errors import InputError
+from thaw.base.files import read_json
+from thaw.base.sections import Compute
+from thaw.config.checking import Params
+from thaw.evaluation import scoring
+from thaw.networks import plan
+from thaw.records import reading
+from thaw.store import sources
+from thaw.training import folds, seeds
+from thaw.training.folds import deal_folds
+from thaw.training.repeating import Rows, place_parts, summarize, train_again
+from thaw.training.resuming import Unfinished
+from thaw.training.sections import FinetuneRun, Folds, FrozenRun, Replicates, Training
 
 HEAD = {"dense": [8], "dropout": 0.3, "batch_norm": True}
 ADAM = {"name": "adam", "learning_rate": 0.01}
@@ -27,8 +37,8 @@ FOLDER = "data/records"
 
 
 @pytest.fixture
-def params(threads):
-    settings, twice = training.Training(seed=3, batch_size=5), Folds(backbone="small", count=2)
+def params(threads: Compute) -> Params:
+    settings, twice = Training(seed=3, batch_size=5), Folds(backbone="small", count=2)
     return Params(
         None,
         SimpleNamespace(seed=1),
@@ -37,41 +47,42 @@ def params(threads):
         training=settings,
         backbones={},
         baseline_cnn=None,
-        frozen={"small": training.FrozenRun.model_validate(FROZEN)},
-        finetune={"tuned": training.FinetuneRun.model_validate(TUNED)},
+        frozen={"small": FrozenRun.model_validate(FROZEN)},
+        finetune={"tuned": FinetuneRun.model_validate(TUNED)},
         replicates={"small": Replicates(backbone="small", count=3)},
         folds={"small": twice, "tuned": twice},
     )
 
 
-def train_as_the_table_does(train, name, run, params):
+def train_as_the_table_does(train: Any, name: str, run: str, params: Params) -> None:
     """Train a run as its stage does, in a process of its own."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(params.training.seed)
-    train(name, run, params, FOLDER)
+    train(name, run, params)
 
 
 @pytest.mark.parametrize("run, store", [(TUNED, ".thaw/activations"), (AUGMENTED, "none")])
 def test_with_the_seed_and_photos_of_the_table_a_training_again_ends_with_the_run_of_the_table(
-    run, store, project, params, monkeypatch
-):
+    run: Any, store: str, project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the store after its frozen run, and from views of the photos themselves with a head of its own."""
     monkeypatch.setenv("THAW_STORE", store)
-    monkeypatch.setattr(activations, "is_worth_storing", lambda *_: True)
-    monkeypatch.setattr("thaw.latency.measure_latency", lambda _: {})
-    params = params._replace(finetune={"tuned": training.FinetuneRun.model_validate(run)})
+    monkeypatch.setattr(plan, "is_worth_storing", lambda *_: True)
+    params = params._replace(finetune={"tuned": FinetuneRun.model_validate(run)})
     pretrain()
     if run is TUNED:
-        train_as_the_table_does(training.train_frozen, "small", params.frozen["small"], params)
-    train_as_the_table_does(training.finetune, "tuned", params.finetune["tuned"], params)
-    evaluation.evaluate("tuned", params, FOLDER)
+        train_as_the_table_does(steps.train_frozen, "small", params.frozen["small"], params)
+    train_as_the_table_does(steps.finetune, "tuned", params.finetune["tuned"], params)
+    steps.score("tuned", params)
     assert pathlib.Path(".thaw").exists() == (run is TUNED)
     keras.utils.set_random_seed(99)
-    rows = lay_out(FOLDER)
-    logits, _ = train_again("tuned", params, FOLDER, rows["train"], [rows["validation"], rows["test"]])
+    rows = place_parts(FOLDER)
+    logits, _ = train_again(
+        make_repeated("tuned", params), make_setting(params), rows["train"], [rows["validation"], rows["test"]]
+    )
     own = read_json("metrics/evaluate/tuned.json")["tuned"]
     for part, made in zip(("validation", "test"), logits, strict=True):
-        labels, _ = records.read_labels(FOLDER, part)
+        labels, _ = reading.read_labels(FOLDER, part)
         scores = scoring.score(labels, made)
         assert {key: round(value, 6) for key, value in scores.items()} == own[part]
     predicted = pd.read_csv("plots/predictions/tuned.csv").predicted
@@ -79,39 +90,40 @@ def test_with_the_seed_and_photos_of_the_table_a_training_again_ends_with_the_ru
 
 
 @pytest.fixture
-def trainings(monkeypatch):
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Stand in for train_again: every photo's class is taken for 0. Returns the list of what was asked of it:
     (seed, rows to train on, rows to score)."""
     asked = []
 
-    def note(name, params, folder, trained, scored):
-        asked.append((params.training.seed, trained, scored))
+    def note(repeated: Any, setting: Any, trained: Any, scored: Any) -> Any:
+        asked.append((setting.training.seed, trained, scored))
         return [np.eye(3, dtype=np.float32)[[0] * len(rows)] for rows in scored], []
 
-    monkeypatch.setattr(repeating, "train_again", note)
+    monkeypatch.setattr(seeds, "train_again", note)
+    monkeypatch.setattr(folds, "train_again", note)
     return asked
 
 
-def write_own_scores(validation, test):
-    path = pathlib.Path("metrics/evaluate/small.json")
-    path.parent.mkdir(parents=True)
-    scores = {"validation": {"accuracy": validation, "f1": 0.5}, "test": {"accuracy": test, "f1": 0.5}}
-    path.write_text(json.dumps({"small": scores}))
+def replicate(params: Params, validation: Any, test: Any) -> dict[str, Any]:
+    """Train run `small` with three seeds, its own scores those accuracies; return the document."""
+    pretrain()
+    own = {"validation": {"accuracy": validation, "f1": 0.5}, "test": {"accuracy": test, "f1": 0.5}}
+    document, _ = seeds.replicate(make_repeated("small", params, 3), own, make_setting(params))
+    return document
 
 
-def test_a_replicate_is_a_training_on_the_same_photos_with_the_seeds_that_follow(project, params, trainings):
-    write_own_scores(1.0, 1.0)
-    repeating.replicate("small", params, FOLDER)
+def test_a_replicate_is_a_training_on_the_same_photos_with_the_seeds_that_follow(
+    project: pathlib.Path, params: Params, trainings: Any
+) -> None:
+    replicate(params, 1.0, 1.0)
     assert [seed for seed, *_ in trainings] == [4, 5]
     for _, trained, (validation, test) in trainings:
         np.testing.assert_array_equal(trained, np.arange(12))
         np.testing.assert_array_equal(np.concatenate([validation, test]), np.arange(12, 24))
 
 
-def test_the_run_of_the_table_is_one_of_its_replicates(project, params, trainings):
-    write_own_scores(0.5, 1.0)
-    repeating.replicate("small", params, FOLDER)
-    found = read_json("metrics/evaluate/replicates/small.json")["replicates"]["small"]
+def test_the_run_of_the_table_is_one_of_its_replicates(project: pathlib.Path, params: Params, trainings: Any) -> None:
+    found = replicate(params, 0.5, 1.0)
     third = 0.333333  # of the photos are of class 0
     assert found["seeds"] == [3, 4, 5]
     assert found["accuracy"]["validation"]["values"] == [0.5, third, third]
@@ -119,51 +131,58 @@ def test_the_run_of_the_table_is_one_of_its_replicates(project, params, training
     assert found["accuracy"]["test"]["mean"] == pytest.approx(5 / 9, abs=1e-6)
 
 
-def write_groups(near=()):
-    """Write data/split.csv of the 24 photos, `near` (pairs of their numbers) as near duplicates."""
+def crossvalidate(name: str, params: Params, near: Any = ()) -> Any:
+    """Cross-validate a run over the 24 photos, `near` (pairs of their numbers) being near duplicates.
+
+    Returns the document and the predictions.
+    """
+    pretrain()
     ids = [f"{number:016x}" for number in range(24)]
     groups = dict(zip(ids, ids, strict=True)) | {ids[other]: ids[one] for one, other in near}
-    table = pd.DataFrame({"id": ids, "group": [groups[name] for name in ids]})
-    for column in ("class", "file", "part"):
-        table[column] = ""
-    table.to_csv("data/split.csv", index=False)
+    document, predictions, states = folds.crossvalidate(
+        make_repeated(name, params), pd.Series(groups), params.split.seed, make_setting(params)
+    )
+    for state in states:
+        state.discard()
+    return document, predictions
 
 
-def test_every_photo_is_scored_once_by_a_training_on_all_others(project, params, trainings):
-    write_groups()
-    repeating.crossvalidate("tuned", params, FOLDER, "data/split.csv")
+def test_every_photo_is_scored_once_by_a_training_on_all_others(
+    project: pathlib.Path, params: Params, trainings: Any
+) -> None:
+    crossvalidate("tuned", params)
     assert sorted(np.concatenate([held for *_, (held,) in trainings])) == list(range(24))
     for _, trained, (held,) in trainings:
         assert sorted([*trained, *held]) == list(range(24))
     assert {seed for seed, *_ in trainings} == {3}
 
 
-def test_near_duplicates_are_in_one_fold_whatever_part_of_the_split_they_are_in(project, params, trainings):
+def test_near_duplicates_are_in_one_fold_whatever_part_of_the_split_they_are_in(
+    project: pathlib.Path, params: Params, trainings: Any
+) -> None:
     near = [(0, 9), (1, 4), (2, 23)]
-    write_groups(near)
-    repeating.crossvalidate("small", params, FOLDER, "data/split.csv")
-    folds = pd.read_csv("plots/predictions/folds/small.csv", dtype={"id": str}).set_index("id").fold
-    assert all(folds[f"{one:016x}"] == folds[f"{other:016x}"] for one, other in near)
+    _, predictions = crossvalidate("small", params, near)
+    dealt = predictions.set_index("id").fold
+    assert all(dealt[f"{one:016x}"] == dealt[f"{other:016x}"] for one, other in near)
 
 
-def test_a_cross_validation_writes_the_prediction_for_each_photo_and_the_accuracy_over_all(project, params, trainings):
-    write_groups()
-    repeating.crossvalidate("small", params, FOLDER, "data/split.csv")
-    table = pd.read_csv("plots/predictions/folds/small.csv", dtype={"id": str})
+def test_a_cross_validation_gives_the_prediction_for_each_photo_and_the_accuracy_over_all(
+    project: pathlib.Path, params: Params, trainings: Any
+) -> None:
+    found, table = crossvalidate("small", params)
     assert list(table.id) == [f"{number:016x}" for number in range(24)]
     assert list(table.actual) == [f"class{number % 3}" for number in range(24)]
     assert set(table.predicted) == {"class0"} and set(table.fold) == {1, 2}
-    found = read_json("metrics/evaluate/folds/small.json")["folds"]["small"]
     assert found["photos"] == 24
     assert found["accuracy"] == {"pooled": 0.333333, "mean": 0.333333, "sd": 0.0, "values": [0.333333, 0.333333]}
 
 
-def test_a_cross_validation_that_was_stopped_trains_only_what_is_left(project, params, monkeypatch):
-    pretrain()
-    write_groups()
+def test_a_cross_validation_that_was_stopped_trains_only_what_is_left(
+    project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep, kept = Unfinished.keep, []
 
-    def keep_and_stop(unfinished, variables, rows):
+    def keep_and_stop(unfinished: Any, variables: Any, rows: np.ndarray) -> None:
         keep(unfinished, variables, rows)
         kept.append(len(rows))
         if kept == [1, 2, 1]:  # two epochs of the first fold, one of the second
@@ -171,24 +190,24 @@ def test_a_cross_validation_that_was_stopped_trains_only_what_is_left(project, p
 
     monkeypatch.setattr(Unfinished, "keep", keep_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        repeating.crossvalidate("small", params, FOLDER, "data/split.csv")
-    assert not pathlib.Path("metrics").exists()
-    repeating.crossvalidate("small", params, FOLDER, "data/split.csv")
+        crossvalidate("small", params)
+    crossvalidate("small", params)
     assert kept == [1, 2, 1, 2]
-    assert pathlib.Path("metrics/evaluate/folds/small.json").exists()
     assert not list(pathlib.Path(".thaw/activations/unfinished").glob("*"))
 
 
-def test_a_training_that_was_stopped_is_not_gone_on_with_from_another_preprocessing(project, params):
+def test_a_training_that_was_stopped_is_not_gone_on_with_from_another_preprocessing(
+    project: pathlib.Path, params: Params
+) -> None:
     """The backbone's weights are the same, and so are all the run's settings."""
-    rows, kept = lay_out(FOLDER), []
+    rows, kept = place_parts(FOLDER), []
     for preprocessing in ("own", "rescaled"):
         pretrain()
         path = pathlib.Path("models/pretrained/small.json")
         document = read_json(path)
         document["backbone"]["preprocessing"] = preprocessing
         path.write_text(json.dumps(document))
-        _, (state,) = train_again("small", params, FOLDER, rows["train"], [rows["test"]])
+        _, (state,) = train_again(make_repeated("small", params), make_setting(params), rows["train"], [rows["test"]])
         kept.append(state.path)
     assert kept[0] != kept[1]
 
@@ -196,7 +215,7 @@ def test_a_training_that_was_stopped_is_not_gone_on_with_from_another_preprocess
 # What they are made of
 
 
-def test_rows_of_several_arrays_are_read_in_the_order_in_which_they_were_chosen(tmp_path):
+def test_rows_of_several_arrays_are_read_in_the_order_in_which_they_were_chosen(tmp_path: pathlib.Path) -> None:
     arrays = [np.arange(start, start + 2 * count).reshape(count, 2) for start, count in ((0, 3), (6, 1), (8, 4))]
     chosen = np.array([7, 0, 3, 4, 2])
     rows = Rows(arrays, chosen)
@@ -205,43 +224,43 @@ def test_rows_of_several_arrays_are_read_in_the_order_in_which_they_were_chosen(
     assert rows.shape == (5, 2) and rows.nbytes == 5 * 2 * 4 and rows[np.arange(1)].dtype == np.float32
 
 
-def test_rows_are_a_source_like_any_other_array(tmp_path):
+def test_rows_are_a_source_like_any_other_array(tmp_path: pathlib.Path) -> None:
     """Shuffled and in batches, small enough for memory and not."""
     np.save(tmp_path / "a.npy", np.arange(30, dtype=np.float32).reshape(15, 2))
     array = np.load(tmp_path / "a.npy", mmap_mode="r")
     labels, chosen = np.arange(15), np.array([14, 1, 5, 3, 9, 12, 0])
-    for limit in (activations.IN_MEMORY, 0):
+    for limit in (sources.IN_MEMORY, 0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(activations, "IN_MEMORY", limit)
-            found = list(activations.Source(Rows([array], chosen), labels[chosen]).read_batches(4, 7))
+            patch.setattr(sources, "IN_MEMORY", limit)
+            found = list(sources.Source(Rows([array], chosen), labels[chosen]).read_batches(4, 7))
         inputs, read = (np.concatenate([batch[i] for batch in found]) for i in range(2))
         np.testing.assert_array_equal(inputs, array[read])
         assert sorted(read) == sorted(chosen) and list(read) != list(chosen)
 
 
-def deal(labels, groups=None, count=3, seed=1, classes="abc"):
+def deal(labels: np.ndarray, groups: Any = None, count: int = 3, seed: int = 1, classes: str = "abc") -> Any:
     groups = np.arange(len(labels)).astype(str) if groups is None else groups
     return deal_folds(np.asarray(labels), np.asarray(groups), count, seed, list(classes), "folds")
 
 
-def test_folds_spread_every_class_evenly():
+def test_folds_spread_every_class_evenly() -> None:
     labels = np.repeat([0, 1, 2], [9, 6, 30])
     folds = deal(labels)
     for label, each in ((0, 3), (1, 2), (2, 10)):
         assert list(np.bincount(folds[labels == label])) == [each] * 3
 
 
-def test_the_seed_decides_the_folds():
+def test_the_seed_decides_the_folds() -> None:
     labels = np.arange(30) % 3
     assert (deal(labels) == deal(labels)).all() and (deal(labels) != deal(labels, seed=2)).any()
 
 
-def test_more_folds_than_a_class_has_photos_are_refused_near_duplicates_counted_once():
+def test_more_folds_than_a_class_has_photos_are_refused_near_duplicates_counted_once() -> None:
     labels, groups = [0, 0, 0, 1, 1, 1, 2, 2, 2], list("abcdeefgh")
     with pytest.raises(InputError, match="^folds: must be at most 2, the photos of 'b', near duplicates counted once"):
         deal(labels, groups)
 
 
-def test_a_spread_is_the_standard_deviation_of_a_sample():
+def test_a_spread_is_the_standard_deviation_of_a_sample() -> None:
     # distances from 0.3: 0.2, 0.1 and 0.3, whose squares add up to 0.14
     assert summarize([0.1, 0.2, 0.6]) == {"mean": 0.3, "sd": round((0.14 / 2) ** 0.5, 6), "values": [0.1, 0.2, 0.6]}

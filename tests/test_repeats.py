@@ -1,42 +1,45 @@
 """The report's section on seeds and folds, on made-up scores."""
 
 import json
+import pathlib
+from collections.abc import Collection, Iterable
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from thaw.reporting.repeats import compare_folds, describe_repeats, read_repeats
+from thaw.comparison.repeats import compare_folds, describe_repeats, read_repeats
 
 PHOTOS = 100
 
 
 @pytest.fixture
-def results():
+def results() -> SimpleNamespace:
     scores = {"validation": {"accuracy": 0.5, "photos": 200}, "test": {"accuracy": 0.87, "photos": PHOTOS}}
     return SimpleNamespace(part="test", marks={"wide": "¹", "deep": ""}, scores={"wide": scores, "deep": scores})
 
 
-def list_params(replicates=(), folds=()):
+def list_params(replicates: Iterable[str] = (), folds: Iterable[str] = ()) -> SimpleNamespace:
     return SimpleNamespace(replicates=dict.fromkeys(replicates), folds=dict.fromkeys(folds))
 
 
-def spread(mean, sd, values, **others):
+def spread(mean: float, sd: float, values: list[float], **others: float) -> dict[str, Any]:
     return {"mean": mean, "sd": sd, "values": values, **others}
 
 
-def write(folder, section, name, document):
+def write(folder: pathlib.Path, section: str, name: str, document: dict[str, Any]) -> None:
     path = folder / f"metrics/evaluate/{section}/{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({section: {name: document}}))
 
 
-def write_replicates(folder, name="wide", sd=0.01):
+def write_replicates(folder: pathlib.Path, name: str = "wide", sd: float = 0.01) -> None:
     accuracy = {"test": spread(0.9, sd, [0.89, 0.9, 0.91]), "validation": spread(0.8, 0.02, [0.78, 0.8, 0.82])}
     write(folder, "replicates", name, {"seeds": [1, 2, 3], "accuracy": accuracy})
 
 
-def write_folds(folder, name, right, folds=2):
+def write_folds(folder: pathlib.Path, name: str, right: Collection[int], folds: int = 2) -> None:
     """Write a cross-validation of PHOTOS photos, those whose numbers are in `right` right."""
     scores = {"accuracy": spread(0.9, 0.03, [0.88, 0.92], pooled=len(right) / PHOTOS), "f1": {"pooled": 0.8765}}
     write(folder, "folds", name, {"photos": PHOTOS, **scores})
@@ -48,23 +51,25 @@ def write_folds(folder, name, right, folds=2):
     table.to_csv(path, index=False)
 
 
-def describe(folder, results, **sections):
+def describe(folder: pathlib.Path, results: SimpleNamespace, **sections: Iterable[str]) -> str:
     return describe_repeats(read_repeats(list_params(**sections), folder), results)
 
 
-def test_where_nothing_is_repeated_the_section_says_so(tmp_path, results):
+def test_where_nothing_is_repeated_the_section_says_so(tmp_path: pathlib.Path, results: SimpleNamespace) -> None:
     assert describe(tmp_path, results).startswith("Each run was trained once")
 
 
-def test_replicates_are_told_as_mean_and_standard_deviation(tmp_path, results):
+def test_replicates_are_printed_as_mean_and_standard_deviation(
+    tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
     write_replicates(tmp_path)
     text = describe(tmp_path, results, replicates=["wide"])
     # the standard error of 0.9 on 100 photos is the root of 0.9 * 0.1 / 100
     assert "| wide¹ | 3 | 80.00 ± 2.00 | 90.00 ± 1.00 | 89.00 – 91.00 | 3.00 |" in text
 
 
-# The error of the sample is 3 points. The 95 % interval of a standard deviation of 3 values is 0.5207 to 6.2847 times it,
-# by the tables of the chi-squared distribution (2 degrees of freedom: 7.3778 and 0.050636).
+# The error of the sample is 3 points. The 95 % interval of a standard deviation of 3 values is 0.5207 to 6.2847 times
+# it, by the tables of the chi-squared distribution (2 degrees of freedom: 7.3778 and 0.050636).
 @pytest.mark.parametrize(
     "sd, verdict",
     [
@@ -74,18 +79,20 @@ def test_replicates_are_told_as_mean_and_standard_deviation(tmp_path, results):
         (0.0577, "(3.00 – 36.26), 100 other photos would by 3.00: the seed weighs more"),
     ],
 )
-def test_the_spread_over_seeds_is_held_against_the_error_of_the_sample(sd, verdict, tmp_path, results):
+def test_the_spread_over_seeds_is_compared_with_the_error_of_the_sample(
+    sd: float, verdict: str, tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
     write_replicates(tmp_path, sd=sd)
     assert f" points {verdict}." in describe(tmp_path, results, replicates=["wide"])
 
 
-def test_what_has_not_been_repeated_yet_says_so(tmp_path, results):
+def test_what_has_not_been_repeated_yet_says_so(tmp_path: pathlib.Path, results: SimpleNamespace) -> None:
     write_replicates(tmp_path)
     text = describe(tmp_path, results, replicates=["wide", "deep"], folds=["deep"])
     assert text.count("| deep | not run yet |") == 2 and "| wide¹ | 3 |" in text
 
 
-def test_a_table_has_as_many_cells_in_every_row(tmp_path, results):
+def test_a_table_has_as_many_cells_in_every_row(tmp_path: pathlib.Path, results: SimpleNamespace) -> None:
     write_replicates(tmp_path)
     write_folds(tmp_path, "wide", range(90))
     text = describe(tmp_path, results, replicates=["wide", "deep"], folds=["wide", "deep"])
@@ -93,7 +100,9 @@ def test_a_table_has_as_many_cells_in_every_row(tmp_path, results):
         assert len({line.count("|") for line in table}) == 1 and len(table) == 4
 
 
-def test_a_cross_validation_is_told_with_its_interval_over_all_photos(tmp_path, results):
+def test_a_cross_validation_is_printed_with_its_interval_over_all_photos(
+    tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
     write_folds(tmp_path, "wide", range(90))
     text = describe(tmp_path, results, folds=["wide"])
     # Wilson's interval of 90 right of 100, as published tables have it: 0.826 to 0.945
@@ -107,13 +116,15 @@ def test_a_cross_validation_is_told_with_its_interval_over_all_photos(tmp_path, 
     [(5, "wide and deep cannot be told apart on 100 photos: 5 against 0, p = 0.062."),
      (6, "wide is better than deep: 6 against 0, p = 0.031.")],
 )  # fmt: skip
-def test_two_cross_validated_runs_are_compared_photo_by_photo(more, sentence, tmp_path, results):
+def test_two_cross_validated_runs_are_compared_photo_by_photo(
+    more: int, sentence: str, tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
     write_folds(tmp_path, "wide", range(80 + more))
     write_folds(tmp_path, "deep", range(80))
     assert f"- {sentence}" in describe(tmp_path, results, folds=["wide", "deep"])
 
 
-def test_the_p_values_of_all_pairs_are_corrected_together(tmp_path):
+def test_the_p_values_of_all_pairs_are_corrected_together(tmp_path: pathlib.Path) -> None:
     for name, right in (("a", 80), ("b", 86), ("c", 96)):
         write_folds(tmp_path, name, range(right))
     pairs = compare_folds(read_repeats(list_params(folds="abc"), tmp_path).predictions)
@@ -121,7 +132,7 @@ def test_the_p_values_of_all_pairs_are_corrected_together(tmp_path):
     assert [pair.p for pair in pairs] == pytest.approx([2 / 2**6, 3 * 2 / 2**16, 2 * 2 / 2**10])
 
 
-def test_runs_on_different_folds_are_not_compared(tmp_path):
+def test_runs_on_different_folds_are_not_compared(tmp_path: pathlib.Path) -> None:
     write_folds(tmp_path, "a", range(80))
     write_folds(tmp_path, "b", range(90), folds=3)
     assert compare_folds(read_repeats(list_params(folds="ab"), tmp_path).predictions) == []

@@ -8,23 +8,32 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+
+import steps
 import tiny
 from small import write_photos
-
-from thaw import activations, backbones, pretraining, records, resuming, training
-from thaw.activations import Source
-from thaw.params import write_yaml
-from thaw.resuming import Unfinished
-from thaw.schema import Params
+from thaw.base.sections import Compute
+from thaw.config.checking import Params
+from thaw.config.loading import write_yaml
+from thaw.networks import backbones, plan
+from thaw.records import writing
+from thaw.records.sections import Image
+from thaw.store.sources import Source
+from thaw.training import loop, resuming, runs
+from thaw.training.resuming import Unfinished
+from thaw.training.sections import BaselineRun, FinetuneRun, FrozenRun, Phase, Training
+from thaw.weights import pretrained
 
 ADAM = {"name": "adam", "learning_rate": 0.01}
 HEAD = {"dense": [8], "dropout": 0.3, "batch_norm": True}
 VIEWS = {"views": 2, "flip": True, "crop": 0.7, "seed": 2}
-STAGES = pathlib.Path(training.__file__).parents[2] / "stages"
+STAGES = pathlib.Path(runs.__file__).parents[3] / "stages"
 EPOCHS = 40
 
 
@@ -33,11 +42,11 @@ class Stopped(Exception):
 
 
 @pytest.fixture
-def stop_after(monkeypatch):
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give a function after which the training stops, its state kept, at the end of that epoch, once."""
     keep, stops = Unfinished.keep, []
 
-    def keep_and_stop(unfinished, variables, rows):
+    def keep_and_stop(unfinished: Any, variables: Any, rows: np.ndarray) -> None:
         keep(unfinished, variables, rows)
         if len(rows) in stops:
             stops.clear()
@@ -50,20 +59,20 @@ def stop_after(monkeypatch):
 # Epochs alone, in this process
 
 
-def fit(unfinished, epochs=5):
+def fit(unfinished: Any, epochs: int = 5) -> Any:
     """Train a small network with dropout and Adam on numbers; return (weights, history)."""
     keras.utils.set_random_seed(1)
     layers = [keras.Input((6,)), keras.layers.Dense(16, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
     model = keras.Sequential(layers)
     generator = np.random.default_rng(4)
     source = Source(generator.normal(size=(30, 6)).astype(np.float32), np.arange(30) % 3)
-    phase = training.Phase.model_validate({"optimizer": ADAM, "epochs": epochs})
-    settings = training.Training(seed=1, batch_size=8)
-    history = training.fit(model, [source], source, phase, settings, unfinished)
+    phase = Phase.model_validate({"optimizer": ADAM, "epochs": epochs})
+    settings = Training(seed=1, batch_size=8)
+    history = loop.fit(model, [source], source, phase, settings, unfinished)
     return model.get_weights(), history.drop(columns=["seconds", "waiting"])
 
 
-def test_epochs_that_were_stopped_and_go_on_end_with_the_same_weights(tmp_path, stop_after):
+def test_epochs_that_were_stopped_and_go_on_end_with_the_same_weights(tmp_path: pathlib.Path, stop_after: Any) -> None:
     stop_after(2)
     with pytest.raises(Stopped):
         fit(Unfinished(tmp_path, "a"))
@@ -74,13 +83,15 @@ def test_epochs_that_were_stopped_and_go_on_end_with_the_same_weights(tmp_path, 
     assert history.to_csv() == its_history.to_csv()
 
 
-def test_epochs_that_are_done_are_not_trained_again(tmp_path, stop_after, monkeypatch):
+def test_epochs_that_are_done_are_not_trained_again(
+    tmp_path: pathlib.Path, stop_after: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stop_after(3)
     with pytest.raises(Stopped):
         fit(Unfinished(tmp_path, "a"))
     orders, read = [], Source.read_batches
 
-    def note(source, batch_size, order=None):
+    def note(source: Any, batch_size: int, order: int | None = None) -> Any:
         orders.append(order)
         return read(source, batch_size, order)
 
@@ -90,7 +101,7 @@ def test_epochs_that_are_done_are_not_trained_again(tmp_path, stop_after, monkey
     assert list(history.epoch) == [1, 2, 3, 4, 5]
 
 
-def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
+def test_without_a_folder_nothing_is_kept(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     variable = keras.Variable([1.0, 2.0])
     unfinished = Unfinished(None, "a")
@@ -100,7 +111,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_kept_comes_back(tmp_path):
+def test_what_is_kept_comes_back(tmp_path: pathlib.Path) -> None:
     variables = [keras.Variable([1.0, 2.0]), keras.Variable(np.int32([[3, 4]]), dtype="int32")]
     Unfinished(tmp_path, "a").keep(variables, [{"epoch": 1}])
     others = [keras.Variable([0.0, 0.0]), keras.Variable(np.int32([[0, 0]]), dtype="int32")]
@@ -110,18 +121,20 @@ def test_what_is_kept_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["_digest_code", "tf.__version__", "keras.__version__", "np.__version__"])
-def test_a_state_is_not_taken_up_by_other_code_or_versions(name, tmp_path, monkeypatch):
+def test_a_state_is_not_taken_up_by_other_code_or_versions(
+    name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     variable = keras.Variable([1.0])
     Unfinished(tmp_path, "a").keep([variable], [{"epoch": 1}])
-    monkeypatch.setattr(f"thaw.resuming.{name}", "0" if "version" in name else lambda: "other code")
+    monkeypatch.setattr(f"thaw.training.resuming.{name}", "0" if "version" in name else lambda: "other code")
     assert Unfinished(tmp_path, "a").resume([variable]) == []
 
 
-def test_while_a_state_is_replaced_there_always_is_one(tmp_path, monkeypatch):
+def test_while_a_state_is_replaced_there_always_is_one(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No moment in which the earlier one is gone and the next not there yet: a kill would lose all finished epochs."""
     unfinished, variable, rename, seen = Unfinished(tmp_path, "a"), keras.Variable([1.0]), pathlib.Path.rename, []
 
-    def look(path, target):
+    def look(path: pathlib.Path, target: Any) -> Any:
         moved = rename(path, target)
         seen.append(Unfinished(tmp_path, "a").resume([keras.Variable([0.0])]))
         return moved
@@ -132,14 +145,16 @@ def test_while_a_state_is_replaced_there_always_is_one(tmp_path, monkeypatch):
     assert seen == [[{"epoch": 1}], [{"epoch": 1}, {"epoch": 2}]]
 
 
-def test_a_loss_that_is_no_number_comes_back(tmp_path):
+def test_a_loss_that_is_no_number_comes_back(tmp_path: pathlib.Path) -> None:
     variable = keras.Variable([1.0])
     Unfinished(tmp_path, "a").keep([variable], [{"epoch": 1, "train_loss": float("nan")}])
     assert np.isnan(Unfinished(tmp_path, "a").resume([variable])[0]["train_loss"])
 
 
 @pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-40], lambda content: b"[]"])
-def test_a_state_that_cannot_be_read_starts_the_training_anew(damage, tmp_path, capsys):
+def test_a_state_that_cannot_be_read_starts_the_training_anew(
+    damage: Callable[..., Any], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     unfinished, variable = Unfinished(tmp_path, "a"), keras.Variable([1.0])
     unfinished.keep([variable], [{"epoch": 1}])
     unfinished.path.write_bytes(damage(unfinished.path.read_bytes()))
@@ -147,7 +162,7 @@ def test_a_state_that_cannot_be_read_starts_the_training_anew(damage, tmp_path, 
     assert f"{unfinished.path}: cannot be read" in capsys.readouterr().err
 
 
-def test_what_nothing_went_on_from_for_a_month_goes_when_a_training_ends(tmp_path):
+def test_what_nothing_went_on_from_for_a_month_goes_when_a_training_ends(tmp_path: pathlib.Path) -> None:
     variable, left = keras.Variable([1.0]), tmp_path / ".publishing-a"
     for inputs in ("old", "young", "ended"):
         Unfinished(tmp_path, inputs).keep([variable], [{"epoch": 1}])
@@ -159,55 +174,59 @@ def test_what_nothing_went_on_from_for_a_month_goes_when_a_training_ends(tmp_pat
     assert list(tmp_path.iterdir()) == [Unfinished(tmp_path, "young").path]
 
 
-def test_an_edit_of_the_code_changes_its_digest(tmp_path, monkeypatch):
+def test_an_edit_of_the_code_changes_its_digest(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = resuming._digest_code()
     copy = tmp_path / "training.py"
-    copy.write_bytes(pathlib.Path(training.__file__).read_bytes() + b"\n")
-    monkeypatch.setattr(training, "__file__", str(copy))
+    copy.write_bytes(pathlib.Path(runs.__file__).read_bytes() + b"\n")
+    monkeypatch.setattr(runs, "__file__", str(copy))
     assert resuming._digest_code() != before
 
 
 # Runs, in this process
 
 
-def write_backbone():
+def write_backbone() -> None:
     keras.utils.set_random_seed(3)
     model = backbones.build("MobileNet", 0.125, 32)
-    pretraining.save_pretrained(
+    pretrained.save_pretrained(
         model, {"name": "tiny", "architecture": "MobileNet", "width": 0.125, "weights": "random"}
     )
 
 
-def train(threads, kind="frozen", seed=1, batch_size=8, rate=0.01, epochs=4):
+def train(
+    threads: Compute, kind: str = "frozen", seed: int = 1, batch_size: int = 8, rate: float = 0.01, epochs: int = 4
+) -> Any:
     keras.utils.clear_session()  # names of layers count from one again, as in a process of its own
     keras.utils.set_random_seed(seed)
-    settings = training.Training(seed=seed, batch_size=batch_size)
+    settings = Training(seed=seed, batch_size=batch_size)
     params = Params(*[None] * 3, threads, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={})
     phase = {"optimizer": {"name": "adam", "learning_rate": rate}, "epochs": epochs}
     if kind == "baseline":
         network = {"filters": [4], "dense": 4, "dropout": 0.3}
-        run = training.BaselineRun.model_validate({"network": network, **phase})
-        return training.train_baseline(run, params, "data/records")
+        run = BaselineRun.model_validate({"network": network, **phase})
+        return steps.train_baseline(run, params)
     if kind == "finetune":
         opened = {"from": "pretrained/tiny", "head": HEAD, "unfreeze": {"blocks": 2}, "batch_norm": "batch"}
-        run = training.FinetuneRun.model_validate({**opened, "augmentation": VIEWS, **phase})
-        return training.finetune("tuned", run, params, "data/records")
-    run = training.FrozenRun.model_validate({"backbone": "tiny", "head": HEAD, **phase})
-    return training.train_frozen("tiny", run, params, "data/records")
+        run = FinetuneRun.model_validate({**opened, "augmentation": VIEWS, **phase})
+        return steps.finetune("tuned", run, params)
+    run = FrozenRun.model_validate({"backbone": "tiny", "head": HEAD, **phase})
+    return steps.train_frozen("tiny", run, params)
 
 
 @pytest.fixture
-def tiny_project(tmp_path, monkeypatch):
+def tiny_project(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """A folder with records of 32 pixels and a pretrained backbone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("THAW_STORE", raising=False)
     rows = write_photos(tmp_path / "photos", 24, 3)
-    records.write_records(rows, "photos", records.Image(size=32, shards=2), "data/records")
+    writing.write_records(rows, "photos", Image(size=32, shards=2), "data/records")
     write_backbone()
     return tmp_path
 
 
-def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(tiny_project, threads, stop_after):
+def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(
+    tiny_project: pathlib.Path, threads: Compute, stop_after: Any
+) -> None:
     """The baseline CNN: what it reads is shuffled by tf.data."""
     train(threads, "baseline")
     undisturbed = pathlib.Path("plots/history/baseline_cnn.csv").read_text()
@@ -219,9 +238,11 @@ def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(tiny_proje
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_fine_tuned_run_goes_on_with_its_statistics_and_views(stored, tiny_project, threads, stop_after, monkeypatch):
+def test_a_fine_tuned_run_goes_on_with_its_statistics_and_views(
+    stored: bool, tiny_project: pathlib.Path, threads: Compute, stop_after: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An open backbone whose BatchNorm statistics move, and two views of each photo, in turns."""
-    monkeypatch.setattr(activations, "is_worth_storing", lambda *_: stored)
+    monkeypatch.setattr(plan, "is_worth_storing", lambda *_: stored)
     train(threads, "finetune")
     outputs = [pathlib.Path(path) for path in ("models/tuned.weights.h5", "plots/history/tuned.csv")]
     undisturbed = [path.read_bytes() for path in outputs]
@@ -235,7 +256,14 @@ def test_a_fine_tuned_run_goes_on_with_its_statistics_and_views(stored, tiny_pro
 @pytest.mark.parametrize(
     "change, goes_on", [({}, True), ({"rate": 0.02}, False), ({"seed": 2}, False), ({"batch_size": 6}, False)]
 )
-def test_only_the_same_run_goes_on(change, goes_on, tiny_project, threads, stop_after, capsys):
+def test_only_the_same_run_goes_on(
+    change: dict[str, Any],
+    goes_on: bool,
+    tiny_project: pathlib.Path,
+    threads: Compute,
+    stop_after: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     stop_after(2)
     with pytest.raises(Stopped):
         train(threads)
@@ -243,7 +271,7 @@ def test_only_the_same_run_goes_on(change, goes_on, tiny_project, threads, stop_
     assert ("going on after epoch 2" in capsys.readouterr().err) == goes_on
 
 
-def test_a_finished_run_leaves_no_state(tiny_project, threads):
+def test_a_finished_run_leaves_no_state(tiny_project: pathlib.Path, threads: Compute) -> None:
     train(threads)
     assert not list(pathlib.Path(".thaw/activations/unfinished").glob("*"))
 
@@ -251,18 +279,23 @@ def test_a_finished_run_leaves_no_state(tiny_project, threads):
 # A stage that is killed
 
 
-def start_stage(folder):
+def start_stage(folder: pathlib.Path) -> Any:
     return subprocess.Popen(
-        [sys.executable, STAGES / "train_frozen.py", "tiny"],
+        [sys.executable, STAGES / "train_frozen.py"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(STAGES.parent / "src"), "THAW_STORE": "store"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(STAGES.parent / "src"),
+            "THAW_STORE": "store",
+            "DVC_STAGE": "train_frozen@tiny",
+        },
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
     )
 
 
-def wait_for_epochs(stage, folder, count):
+def wait_for_epochs(stage: Any, folder: pathlib.Path, count: int) -> None:
     """Wait until so many epochs of the running stage are kept."""
     while stage.poll() is None:
         for path in folder.glob("store/unfinished/*.npz"):
@@ -273,7 +306,7 @@ def wait_for_epochs(stage, folder, count):
     pytest.fail("the stage ended before it could be killed: " + stage.stderr.read())
 
 
-def test_a_killed_stage_goes_on_and_leaves_the_same_bytes(tiny_project):
+def test_a_killed_stage_goes_on_and_leaves_the_same_bytes(tiny_project: pathlib.Path) -> None:
     document = tiny.DOCUMENT
     run = {**document["frozen"]["tiny"], "head": HEAD, "optimizer": ADAM, "epochs": EPOCHS}
     pathlib.Path("params.yaml").write_text(write_yaml({**document, "frozen": {"tiny": run}}))

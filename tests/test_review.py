@@ -1,25 +1,28 @@
 """The review of a pull request: what it says of two made-up sides, and what it makes of real commits."""
 
+import pathlib
 import re
 import sys
+from typing import Any
 
 import markdown_it
 import numpy as np
 import pandas as pd
 import pytest
 import ruamel.yaml
-from tiny import TUNED, attempt, change_params, dvc, git
 
-from thaw.params import InputError
-from thaw.presets import ROOT
-from thaw.publishing import read_json, write_json
-from thaw.reviewing import differences, lockfile, revisions, summary
-from thaw.reviewing.review import print_review
+from thaw.base.errors import InputError
+from thaw.base.files import read_json, write_json
+from thaw.cli.reviewing import differences, lockfile, revisions, summary
+from thaw.cli.reviewing.review import print_review
+from thaw.config.checking import Params
+from thaw.config.presets import ROOT
+from tiny import TUNED, attempt, change_params, dvc, git
 
 WRONG = [50, 60]  # photos of 100 that every run has wrong, unless told otherwise
 
 
-def make_run(lost=(), seconds=2.0, trainable=1_000, losses=(1.0, 0.5)):
+def make_run(lost: Any = (), seconds: float = 2.0, trainable: int = 1_000, losses: Any = (1.0, 0.5)) -> Any:
     """Return a Run with 90 of 100 photos of validation right, and all but WRONG and `lost` of 100 of test."""
     right = ~np.isin(np.arange(100), [*WRONG, *lost])
     table = pd.DataFrame({"part": "test", "actual": "rose", "right": right}, index=[f"t{i}" for i in range(100)])
@@ -34,19 +37,19 @@ def make_run(lost=(), seconds=2.0, trainable=1_000, losses=(1.0, 0.5)):
     return differences.Run(scores, table, history, {"training_step": 3e9}, seconds)
 
 
-def make_side(runs, params=(), **values):
+def make_side(runs: Any, params: Params = (), **values: Any) -> Any:
     given = {"summary": {}, "pairs": {}, "claims": {}, "repeats": {}, "others": {}, **values}
     return differences.Side(dict(params), list(runs), runs, **given)
 
 
-def find_rows(text, title):
+def find_rows(text: str, title: Any) -> Any:
     """Return the cells of the first table below a heading, a list for each row."""
     section = text.split(f"## {title}\n")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
     return rows[2:]
 
 
-def test_a_change_beyond_chance_comes_first_and_in_bold():
+def test_a_change_beyond_chance_comes_first_and_in_bold() -> None:
     before = make_side({"chance": make_run(), "worse": make_run(), "same": make_run()})
     after = make_side({"chance": make_run(lost=range(3)), "worse": make_run(lost=range(10)), "same": make_run()})
     rows = find_rows(summary.write_review(before, after), "Test accuracy")
@@ -54,7 +57,7 @@ def test_a_change_beyond_chance_comes_first_and_in_bold():
     assert rows[0][1:6] == ["98.00", "88.00", "-10.0", "10", "0"]
 
 
-def test_p_values_are_corrected_for_the_number_of_runs_that_changed():
+def test_p_values_are_corrected_for_the_number_of_runs_that_changed() -> None:
     """7 lost and none won: p = 2/128 = 0.0156; with three such runs the smallest is worth 0.047, with four 0.0625."""
     for count, real in ((3, True), (4, False)):
         names = [f"run{i}" for i in range(count)]
@@ -66,7 +69,7 @@ def test_p_values_are_corrected_for_the_number_of_runs_that_changed():
         assert [change.real for change in changes] == [real] * count
 
 
-def test_accuracies_on_other_photos_are_compared_by_the_interval_of_their_difference():
+def test_accuracies_on_other_photos_are_compared_by_the_interval_of_their_difference() -> None:
     run = make_run(lost=range(30))
     others = run._replace(predictions=run.predictions.rename(index="other {}".format))
     before, after = make_side({"run": make_run()}), make_side({"run": others})
@@ -75,17 +78,17 @@ def test_accuracies_on_other_photos_are_compared_by_the_interval_of_their_differ
     assert re.fullmatch(r"-\d+\.\d to -\d+\.\d", row[6])
 
 
-def test_nothing_changed_is_one_line():
+def test_nothing_changed_is_one_line() -> None:
     sides = [make_side({"run": make_run()}, {"split": {"seed": 1}}) for _ in range(2)]
     assert len(summary.write_review(*sides).splitlines()) == 1
 
 
-def test_the_runs_that_were_added_and_removed_are_named():
+def test_the_runs_that_were_added_and_removed_are_named() -> None:
     text = summary.write_review(make_side({"old": make_run()}), make_side({"fresh": make_run()}))
     assert "Added: `fresh`, 98.00 % on test" in text and "Removed: `old`, 98.00 % on test" in text
 
 
-def test_a_verdict_that_changed_says_so_where_p_values_are_corrected_for_another_number_of_tests():
+def test_a_verdict_that_changed_says_so_where_p_values_are_corrected_for_another_number_of_tests() -> None:
     pair, other = frozenset(("a", "b")), frozenset(("a", "c"))
     before, after = (make_side({}, pairs=pairs) for pairs in ({pair: "b"}, {pair: "", other: ""}))
     assert summary.list_verdicts(before, after) == [
@@ -93,7 +96,7 @@ def test_a_verdict_that_changed_says_so_where_p_values_are_corrected_for_another
     ]
 
 
-def test_verdicts_that_changed_are_told_and_others_are_not():
+def test_verdicts_that_changed_are_told_and_others_are_not() -> None:
     pair, other = frozenset(("a", "b")), frozenset(("a", "c"))
     before = make_side(
         {"a": make_run(), "b": make_run()},
@@ -107,7 +110,7 @@ def test_verdicts_that_changed_are_told_and_others_are_not():
         pairs={pair: "b", other: ""},
         claims={("Freezing is best", "report"): "contradicted"},
     )
-    assert differences.judge_training(after.runs["a"]) == {"overfitting": True, "unstable": False}
+    assert differences.find_verdicts(after.runs["a"]) == {"overfitting": True, "unstable": False}
     assert summary.list_verdicts(before, after) == [
         "The best on validation is `b`, was `a`.",
         "`a` and `b`: `b` is better, was: cannot be told apart.",
@@ -117,20 +120,20 @@ def test_verdicts_that_changed_are_told_and_others_are_not():
     assert "`a` is no longer overfitting." in summary.list_verdicts(after, before)
 
 
-def test_measured_seconds_count_from_a_fifth_on():
+def test_measured_seconds_count_from_a_fifth_on() -> None:
     runs = [make_run(seconds=seconds) for seconds in (2.0, 2.3, 2.5)]
     assert differences.find_costs(runs[0], runs[1]) == {}
     assert differences.find_costs(runs[0], runs[2]) == {"seconds an epoch": (2.0, 2.5)}
 
 
-def test_trainable_parameters_are_a_cost():
+def test_trainable_parameters_are_a_cost() -> None:
     before, after = (make_side({"run": make_run(trainable=count)}) for count in (1_000, 1_500))
     assert find_rows(summary.write_review(before, after), "Cost") == [
         ["`run`", "trainable parameters", "1,000", "1,500", "+50 %"]
     ]
 
 
-def test_seeds_and_folds_that_changed_came_or_went_are_told_and_others_are_not():
+def test_seeds_and_folds_that_changed_came_or_went_are_told_and_others_are_not() -> None:
     seeds = {"accuracy": {"test": {"mean": 0.9, "sd": 0.01, "values": [0.89, 0.91]}}}
     folds = {"accuracy": {"pooled": 0.8, "sd": 0.02, "values": [0.78, 0.8, 0.82]}}
     moved = {"accuracy": {**folds["accuracy"], "pooled": 0.81}}
@@ -144,7 +147,7 @@ def test_seeds_and_folds_that_changed_came_or_went_are_told_and_others_are_not()
     ]
 
 
-def test_a_changed_param_is_told_by_its_key_and_an_added_entry_as_one():
+def test_a_changed_param_is_told_by_its_key_and_an_added_entry_as_one() -> None:
     before = {"finetune": {"a": {"optimizer": {"rate": 0.1}, "epochs": 1}}, "split": {"seed": 1}}
     after = {"finetune": {"a": {"optimizer": {"rate": 0.2}, "epochs": 1}, "b": {"epochs": 2}}, "split": {"seed": 1}}
     assert differences.compare_params(before, after) == {
@@ -153,7 +156,7 @@ def test_a_changed_param_is_told_by_its_key_and_an_added_entry_as_one():
     }
 
 
-def test_metrics_of_no_run_are_read_wherever_they_are_and_times_are_not(tmp_path):
+def test_metrics_of_no_run_are_read_wherever_they_are_and_times_are_not(tmp_path: pathlib.Path) -> None:
     (tmp_path / "params.yaml").write_text("frozen: {}\n")
     for place in ("split", "weights/tiny", "evaluate/folds/tiny", "evaluate/tiny", "train/tiny", "timing/preprocess"):
         path = tmp_path / f"metrics/{place}.json"
@@ -166,7 +169,7 @@ def test_metrics_of_no_run_are_read_wherever_they_are_and_times_are_not(tmp_path
 
 
 @pytest.mark.parametrize("name", ["![x](//h/i.png)", "a|b", "a` <b> `b", "<b>", "*x*\n# y", "```\nout", "~~~"])
-def test_names_and_values_are_shown_as_they_are_and_never_as_markdown(name):
+def test_names_and_values_are_shown_as_they_are_and_never_as_markdown(name: str) -> None:
     before = make_side({"plain": make_run()}, {"dataset": {"name": "photos"}})
     after = make_side({name: make_run(lost=[1])}, {"dataset": {"name": name}})
     page = markdown_it.MarkdownIt("gfm-like", {"linkify": False}).render(summary.write_review(before, after))
@@ -177,13 +180,13 @@ def test_names_and_values_are_shown_as_they_are_and_never_as_markdown(name):
     assert page.count("<pre>") == 2  # the charts
 
 
-def test_long_tables_are_cut_and_say_so():
+def test_long_tables_are_cut_and_say_so() -> None:
     before, after = (make_side({}, {"split": {f"key{i}": value for i in range(25)}}) for value in (1, 2))
     text = summary.write_review(before, after)
     assert len(find_rows(text, "Params")) == summary.MOST and "And 5 keys more." in text
 
 
-def test_an_interval_is_drawn_to_scale():
+def test_an_interval_is_drawn_to_scale() -> None:
     """98 of 100: Wilson's interval is 93.0 to 99.4; from 90 to 100, 40 steps wide, that is 12 to 38, the dot at 32."""
     side = make_side({"run": make_run()})
     axis, *bars = summary.draw_intervals(side, side, ["run"], "test").splitlines()
@@ -194,20 +197,20 @@ def test_an_interval_is_drawn_to_scale():
 
 
 @pytest.fixture
-def repository(workspace, monkeypatch):
+def repository(workspace: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """The repository of a finished tiny table, as the working directory."""
     monkeypatch.chdir(workspace)
     return workspace
 
 
-def commit(folder):
+def commit(folder: pathlib.Path) -> None:
     """Record the work tree in dvc.lock, as if its stages had written it, and in git."""
     dvc(folder, "commit", "--force", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "Change | something")
 
 
-def copy_run(folder, name, copy):
+def copy_run(folder: pathlib.Path, name: str, copy: Any) -> None:
     """Write what a run left behind under another name."""
     for path in [*folder.glob(f"m*/**/{name}.*"), *folder.glob(f"plots/**/{name}.csv")]:
         if "pretrained" not in path.parts:
@@ -217,7 +220,7 @@ def copy_run(folder, name, copy):
                 write_json(target, {copy: read_json(path)[name]})
 
 
-def make_right(folder, name):
+def make_right(folder: pathlib.Path, name: str) -> Any:
     """Have run `name` know every photo of test; return how many it did not."""
     path = folder / f"plots/predictions/{name}.csv"
     table = pd.read_csv(path, dtype=str)
@@ -230,7 +233,9 @@ def make_right(folder, name):
     return int(missed.sum())
 
 
-def test_a_changed_rate_is_told_with_what_came_of_it(repository, capsys):
+def test_a_changed_rate_is_told_with_what_came_of_it(
+    repository: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     higher = {"name": "adam", "learning_rate": 0.1}
     change_params(repository, lambda document: document["finetune"]["tiny-all"].update(optimizer=higher))
     won = make_right(repository, "tiny-all")
@@ -242,8 +247,10 @@ def test_a_changed_rate_is_told_with_what_came_of_it(repository, capsys):
     assert find_rows(text, "Params") == [["`finetune.tiny-all.optimizer.learning_rate`", "`0.001`", "`0.1`"]]
 
 
-def test_a_run_that_was_added_and_one_that_was_removed_are_named(repository, capsys):
-    def swap(document):
+def test_a_run_that_was_added_and_one_that_was_removed_are_named(
+    repository: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def swap(document: dict[str, Any]) -> None:
         document["finetune"] = {"fresh": document["finetune"].pop("tiny-all"), **document["finetune"]}
 
     copy_run(repository, "tiny-all", "fresh")
@@ -255,12 +262,12 @@ def test_a_run_that_was_added_and_one_that_was_removed_are_named(repository, cap
     assert {row[0] for row in find_rows(text, "Params")} == {"`finetune.fresh`", "`finetune.tiny-all`"}
 
 
-def test_nothing_changed_is_short(repository, capsys):
+def test_nothing_changed_is_short(repository: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert print_review("HEAD", "HEAD")
     assert len(capsys.readouterr().out.splitlines()) <= 3
 
 
-def test_an_edit_of_code_that_was_not_reproduced_fails_and_names_the_stages_first(repository):
+def test_an_edit_of_code_that_was_not_reproduced_fails_and_names_the_stages_first(repository: pathlib.Path) -> None:
     with (repository / "src/thaw/scoring.py").open("a") as file:
         file.write("# a comment\n")
     git(repository, "commit", "--quiet", "--all", "--message", "Edit")
@@ -274,7 +281,9 @@ def test_an_edit_of_code_that_was_not_reproduced_fails_and_names_the_stages_firs
     assert set(stages) == {f"evaluate_{name}" for name in expected}
 
 
-def test_an_edit_of_a_metric_by_hand_fails_and_names_the_file(repository, capsys):
+def test_an_edit_of_a_metric_by_hand_fails_and_names_the_file(
+    repository: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = repository / "metrics/evaluate/tiny.json"
     path.write_text(path.read_text().replace('"total_parameters": ', '"total_parameters": 9'))
     assert not print_review("HEAD", None)
@@ -283,18 +292,18 @@ def test_an_edit_of_a_metric_by_hand_fails_and_names_the_file(repository, capsys
     assert "stale" not in text  # the report read it, and is right as soon as the file is
 
 
-def find_faults(folder):
+def find_faults(folder: pathlib.Path) -> Any:
     """Return the Audit of the work tree in `folder`, the working directory."""
-    with revisions.lay_out(revisions.WORK_TREE) as files:
+    with revisions.check_out(revisions.WORK_TREE) as files:
         return lockfile.audit(files)
 
 
-def test_a_metric_that_is_missing_is_a_fault(repository):
+def test_a_metric_that_is_missing_is_a_fault(repository: pathlib.Path) -> None:
     (repository / "metrics/train/tiny.json").unlink()
     assert find_faults(repository).edited == {"metrics/train/tiny.json": "train_frozen@tiny"}
 
 
-def test_a_stage_that_did_not_run_after_the_one_before_it_is_stale_without_the_data(repository):
+def test_a_stage_that_did_not_run_after_the_one_before_it_is_stale_without_the_data(repository: pathlib.Path) -> None:
     """Only dvc.lock can tell: the weights are in nobody's clone."""
     lock = repository / "dvc.lock"
     document = ruamel.yaml.YAML(typ="safe").load(lock)
@@ -307,7 +316,7 @@ def test_a_stage_that_did_not_run_after_the_one_before_it_is_stale_without_the_d
     assert {"evaluate_frozen@tiny", "finetune@tiny-all", "finetune@tiny-blocks-1"} <= set(found[1])
 
 
-def test_a_run_that_has_not_been_run_is_no_fault_but_numbers_for_it_are(repository):
+def test_a_run_that_has_not_been_run_is_no_fault_but_numbers_for_it_are(repository: pathlib.Path) -> None:
     """The report says of such a run that it has not been run yet; it read the list of runs."""
     waiting = {**TUNED, "unfreeze": {"layers": 3}}
     change_params(repository, lambda document: document["finetune"].update(waiting=waiting))
@@ -316,11 +325,13 @@ def test_a_run_that_has_not_been_run_is_no_fault_but_numbers_for_it_are(reposito
     assert find_faults(repository).edited["metrics/evaluate/waiting.json"] == "evaluate_finetune@waiting"
 
 
-def test_a_review_of_the_work_tree_sees_files_that_git_does_not_know_and_changes_nothing(repository):
+def test_a_review_of_the_work_tree_sees_files_that_git_does_not_know_and_changes_nothing(
+    repository: pathlib.Path,
+) -> None:
     (repository / "README").write_text("new")
     (repository / "params.yaml").open("a").write("# edited\n")
     state = [git(repository, *command) for command in (("status", "--porcelain"), ("count-objects",))]
-    with revisions.lay_out(revisions.WORK_TREE) as folder:
+    with revisions.check_out(revisions.WORK_TREE) as folder:
         assert (folder / "README").read_text() == "new"
         assert (folder / "params.yaml").read_text().endswith("# edited\n")
         assert not (folder / "data/raw").exists()
@@ -328,16 +339,16 @@ def test_a_review_of_the_work_tree_sees_files_that_git_does_not_know_and_changes
 
 
 @pytest.mark.parametrize("name", ["nothing", "--output=x", ""])
-def test_a_base_that_is_no_commit_is_named_in_one_line(name, repository):
+def test_a_base_that_is_no_commit_is_named_in_one_line(name: str, repository: pathlib.Path) -> None:
     with pytest.raises(InputError, match=f"^{name}: must name a commit [^\n]*$"):
         print_review(name, None)
 
 
-def read_workflow():
+def read_workflow() -> Any:
     return ruamel.yaml.YAML(typ="safe").load(ROOT / ".github/workflows/review.yml")
 
 
-def test_the_workflow_needs_no_secret_and_may_only_read():
+def test_the_workflow_needs_no_secret_and_may_only_read() -> None:
     """`pull_request` runs a fork's code with a token that can read; other events would hand it more."""
     workflow = read_workflow()
     assert workflow["on"] == "pull_request"
@@ -346,13 +357,13 @@ def test_the_workflow_needs_no_secret_and_may_only_read():
     assert not re.search(r"secrets|github\.token", (ROOT / ".github/workflows/review.yml").read_text())
 
 
-def test_the_workflow_pins_its_actions_to_commits():
+def test_the_workflow_pins_its_actions_to_commits() -> None:
     steps = [step for job in read_workflow()["jobs"].values() for step in job["steps"]]
     used = [step["uses"] for step in steps if "uses" in step]
     assert used and all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in used)
 
 
-def test_the_workflow_tests_and_fails_where_the_review_does():
+def test_the_workflow_tests_and_fails_where_the_review_does() -> None:
     steps = read_workflow()["jobs"]["review"]["steps"]
     commands = {step["run"]: step for step in steps if "run" in step}
     assert './run test -m ""' in commands

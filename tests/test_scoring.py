@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thaw import scoring
+from thaw.evaluation import scoring
 
 # Three classes; predicted 0, 0, 1, 2, 2, 2 for actual 0, 0, 0, 1, 2, 2.
 LABELS = np.array([0, 0, 0, 1, 2, 2])
@@ -12,7 +12,7 @@ LOGITS = np.log(
 )
 
 
-def test_scores_are_those_of_the_definitions():
+def test_scores_are_those_of_the_definitions() -> None:
     scores = scoring.score(LABELS, LOGITS)
     # Precision 2/2, 0/1, 2/3; recall 2/3, 0/1, 2/2; F1 0.8, 0, 0.8.
     assert scores["photos"] == 6
@@ -24,24 +24,13 @@ def test_scores_are_those_of_the_definitions():
     assert scores["loss"] == pytest.approx(expected)
 
 
-def test_loss_does_not_depend_on_a_shift_of_the_logits():
+def test_loss_does_not_depend_on_a_shift_of_the_logits() -> None:
     shifted = scoring.score(LABELS, LOGITS + 1000)["loss"]
     assert shifted == pytest.approx(scoring.score(LABELS, LOGITS)["loss"])
 
 
-def test_scores_by_class_come_in_the_order_of_the_classes():
+def test_scores_by_class_come_in_the_order_of_the_classes() -> None:
     table = scoring.score_classes(LABELS, LOGITS, ["a", "b", "c"])
     assert list(table["class"]) == ["a", "b", "c"]
     assert list(table.recall) == pytest.approx([2 / 3, 0, 1])
     assert list(table.photos) == [3, 1, 2]
-
-
-def test_the_interval_is_wilsons():
-    # Newcombe 1998, table I: 81 of 263, score method without continuity correction: 0.2553 to 0.3662.
-    low, high = scoring.find_interval(81 / 263, 263)
-    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
-
-
-def test_the_interval_of_a_perfect_score_stays_below_one():
-    low, high = scoring.find_interval(1.0, 10)
-    assert 0.72 < low < 0.73 and high == 1.0  # Newcombe 1998: n / (n + z^2) = 10 / 13.84

@@ -1,24 +1,32 @@
 import io
+import pathlib
 import random
 import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from thaw.params import InputError, validate
-from thaw.publishing import write_table
-from thaw.splitting import Split, group_near_duplicates, hash_photos, read_manifest, read_split, split
+from thaw.base.errors import InputError
+from thaw.base.files import read_table, write_table
+from thaw.base.sections import validate
+from thaw.split.near_duplicates import group_near_duplicates, hash_photos
+from thaw.split.parts import read_manifest, split_photos
+from thaw.split.sections import Split
 
 SHARES = {"train": 0.75, "validation": 0.15, "test": 0.1}
 
 
-def section(seed=0, bits=6, **shares):
+def make_section(seed: int = 0, bits: int = 6, **shares: float) -> Split:
     return Split(seed=seed, near_duplicate_bits=bits, **{**SHARES, **shares})
 
 
-def paint(seed):
+def paint(seed: int) -> Image.Image:
     """Return a picture of random boxes: two of them are far apart in their perceptual hashes."""
     rng = random.Random(seed)
     image = Image.new("RGB", (64, 48))
@@ -29,7 +37,7 @@ def paint(seed):
     return image
 
 
-def encode(image, kind="PNG", **options):
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
@@ -38,22 +46,23 @@ def encode(image, kind="PNG", **options):
 class Manifest:
     """Collects photos in a folder, and the manifest's rows about them."""
 
-    def __init__(self, folder):
-        self.folder, self.rows = folder, []
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.rows: list[dict[str, str]] = []
 
-    def add(self, name, content, sha256=None):
-        id = f"{len(self.rows):016x}" if sha256 is None else sha256[:16]
-        file = f"{name}-{id}"
+    def add(self, name: str, content: bytes, sha256: str | None = None) -> str:
+        identity = f"{len(self.rows):016x}" if sha256 is None else sha256[:16]
+        file = f"{name}-{identity}"
         (self.folder / file).write_bytes(content)
-        self.rows.append({"class": name, "id": id, "sha256": sha256 or id * 4, "file": file})
-        return id
+        self.rows.append({"class": name, "id": identity, "sha256": sha256 or identity * 4, "file": file})
+        return identity
 
-    def table(self):
+    def table(self) -> pd.DataFrame:
         return pd.DataFrame(self.rows)
 
 
 @pytest.fixture
-def manifest(tmp_path):
+def manifest(tmp_path: pathlib.Path) -> Manifest:
     """Forty roses and twenty tulips, no two alike."""
     collected = Manifest(tmp_path)
     for seed in range(60):
@@ -61,69 +70,72 @@ def manifest(tmp_path):
     return collected
 
 
-def count(table):
+def count(table: pd.DataFrame) -> dict[tuple[str, str], int]:
     return table.groupby(["part", "class"]).size().to_dict()
 
 
-def test_parts_have_their_shares_of_every_class(manifest):
-    table, metrics = split(manifest.table(), manifest.folder, section())
+def test_parts_have_their_shares_of_every_class(manifest: Manifest) -> None:
+    table, metrics = split_photos(manifest.table(), manifest.folder, make_section())
     # 60 photos at 75, 15 and 10 %, of 40 and 20 each.
     assert count(table) == {
-        ("train", "rose"): 30, ("train", "tulip"): 15, ("validation", "rose"): 6, ("validation", "tulip"): 3,
-        ("test", "rose"): 4, ("test", "tulip"): 2,
+        ("train", "rose"): 30,
+        ("train", "tulip"): 15,
+        ("validation", "rose"): 6,
+        ("validation", "tulip"): 3,
+        ("test", "rose"): 4,
+        ("test", "tulip"): 2,
     }
     assert metrics["split"]["train"] == {"photos": 45, "classes": {"rose": 30, "tulip": 15}}
     assert metrics["split"]["test"] == {"photos": 6, "classes": {"rose": 4, "tulip": 2}}
-    assert [metrics["split"][key] for key in ("left_out_two_labels", "near_duplicate_groups", "photos_in_them")] == [
-        0, 0, 0,
-    ]
+    keys = ("left_out_two_labels", "near_duplicate_groups", "photos_in_them")
+    assert [metrics["split"][key] for key in keys] == [0, 0, 0]
 
 
-def test_the_table_has_every_photo_once_by_id_with_the_index_of_its_class(manifest):
-    table, _ = split(manifest.table(), manifest.folder, section())
+def test_the_table_has_every_photo_once_by_id_with_the_index_of_its_class(manifest: Manifest) -> None:
+    table, _ = split_photos(manifest.table(), manifest.folder, make_section())
     assert list(table.columns) == ["id", "class", "label", "file", "part", "group"]
     assert table["id"].tolist() == [f"{number:016x}" for number in range(60)]
     assert table["label"].tolist() == [0] * 40 + [1] * 20
     assert (table["group"] == table["id"]).all()
 
 
-def test_a_seed_gives_one_split_and_another_seed_another(manifest):
-    tables = [split(manifest.table(), manifest.folder, section(seed))[0] for seed in (1, 1, 2)]
+def test_a_seed_gives_one_split_and_another_seed_another(manifest: Manifest) -> None:
+    tables = [split_photos(manifest.table(), manifest.folder, make_section(seed))[0] for seed in (1, 1, 2)]
     assert tables[0].equals(tables[1])
     assert not tables[0].equals(tables[2])
 
 
-def test_the_order_of_the_manifest_changes_nothing(manifest):
+def test_the_order_of_the_manifest_changes_nothing(manifest: Manifest) -> None:
     manifest.add("rose", encode(paint(3), "JPEG"))
-    table, metrics = split(manifest.table(), manifest.folder, section())
-    again = split(manifest.table().sample(frac=1, random_state=5), manifest.folder, section())
+    table, metrics = split_photos(manifest.table(), manifest.folder, make_section())
+    again = split_photos(manifest.table().sample(frac=1, random_state=5), manifest.folder, make_section())
     assert table.equals(again[0])
     assert metrics == again[1]
 
 
-def test_a_part_of_nothing_stays_empty(manifest):
-    table, metrics = split(manifest.table(), manifest.folder, section(train=0.8, validation=0.2, test=0))
+def test_a_part_of_nothing_stays_empty(manifest: Manifest) -> None:
+    table, metrics = split_photos(manifest.table(), manifest.folder, make_section(train=0.8, validation=0.2, test=0))
     assert set(table["part"]) == {"train", "validation"}
     assert metrics["split"]["test"] == {"photos": 0, "classes": {"rose": 0, "tulip": 0}}
     assert metrics["split"]["validation"]["photos"] == 12
 
 
-def test_a_photo_under_two_labels_is_left_out(manifest):
+def test_a_photo_under_two_labels_is_left_out(manifest: Manifest) -> None:
     for name in ("rose", "tulip"):
         manifest.add(name, encode(paint(99)), sha256="f" * 64)
-    table, metrics = split(manifest.table(), manifest.folder, section())
+    table, metrics = split_photos(manifest.table(), manifest.folder, make_section())
     assert "f" * 16 not in set(table["id"])
     assert len(table) == 60
     assert metrics["split"]["left_out_two_labels"] == 2
 
 
-def test_near_duplicates_stay_in_one_part_whatever_the_seed(manifest):
+def test_near_duplicates_stay_in_one_part_whatever_the_seed(manifest: Manifest) -> None:
     for seed in range(12):
         picture = paint(seed)
         manifest.add("rose", encode(picture.resize((96, 72)), "JPEG", quality=70))
         manifest.add("rose", encode(ImageEnhance.Brightness(picture).enhance(0.9)))
     for seed in range(3):
-        table, metrics = split(manifest.table(), manifest.folder, section(seed, bits=10))
+        table, metrics = split_photos(manifest.table(), manifest.folder, make_section(seed, bits=10))
         assert (table.groupby("group")["part"].nunique() == 1).all()
         assert metrics["split"]["near_duplicate_groups"] == 12
         assert metrics["split"]["photos_in_them"] == 36
@@ -131,89 +143,95 @@ def test_near_duplicates_stay_in_one_part_whatever_the_seed(manifest):
     assert table["group"].tolist()[60:] == [f"{seed:016x}" for seed in range(12) for _ in range(2)]
 
 
-def test_near_duplicates_of_two_classes_stay_in_one_part(manifest):
+def test_near_duplicates_of_two_classes_stay_in_one_part(manifest: Manifest) -> None:
     twin = manifest.add("tulip", encode(paint(0), "JPEG"))
     for seed in range(6):
-        table = split(manifest.table(), manifest.folder, section(seed))[0].set_index("id")
+        table = split_photos(manifest.table(), manifest.folder, make_section(seed))[0].set_index("id")
         assert table.loc[twin, "group"] == "0" * 16
         assert table.loc[twin, "part"] == table.loc["0" * 16, "part"]
 
 
-def test_an_unreadable_photo_stays_as_a_group_of_its_own(manifest):
+def test_an_unreadable_photo_stays_as_a_group_of_its_own(manifest: Manifest) -> None:
     broken = [manifest.add("rose", content) for content in (b"\xff\xd8\xffbroken", encode(paint(0))[:200])]
-    table = split(manifest.table(), manifest.folder, section())[0].set_index("id")
-    assert [table.loc[id, "group"] for id in broken] == broken
+    table = split_photos(manifest.table(), manifest.folder, make_section())[0].set_index("id")
+    assert [table.loc[identity, "group"] for identity in broken] == broken
 
 
 @pytest.mark.parametrize("shares, needed", [({}, 10), ({"train": 0.5, "validation": 0.5, "test": 0}, 2)])
-def test_a_class_too_small_for_every_part_is_a_fault(manifest, shares, needed):
+def test_a_class_too_small_for_every_part_is_a_fault(manifest: Manifest, shares: dict[str, Any], needed: int) -> None:
     for seed in range(100, 100 + needed - 1):
         manifest.add("aster", encode(paint(seed)))
     with pytest.raises(InputError, match=f"at least {needed} photos.* .got {needed - 1} of 'aster'"):
-        split(manifest.table(), manifest.folder, section(**shares))
+        split_photos(manifest.table(), manifest.folder, make_section(**shares))
     manifest.add("aster", encode(paint(999)))
-    table, _ = split(manifest.table(), manifest.folder, section(**shares))
+    table, _ = split_photos(manifest.table(), manifest.folder, make_section(**shares))
     assert {part for part, name in count(table) if name == "aster"} == {
         part for part in SHARES if {**SHARES, **shares}[part]
     }
 
 
-def test_copies_of_one_picture_do_not_fill_a_class(manifest):
+def test_copies_of_one_picture_do_not_fill_a_class(manifest: Manifest) -> None:
     for quality in range(70, 90):
         manifest.add("aster", encode(paint(77), "JPEG", quality=quality))
     with pytest.raises(InputError, match="at least 10 photos, near duplicates counted once.* .got 1 of 'aster'"):
-        split(manifest.table(), manifest.folder, section(bits=10))
+        split_photos(manifest.table(), manifest.folder, make_section(bits=10))
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("shares", [(0.9, 0.05, 0.05), (0.05, 0.05, 0.9), (0.34, 0.33, 0.33), (0.05, 0.9, 0.05)])
-def test_every_part_has_every_class_or_the_fault_says_how_many_it_takes(tmp_path, seed, shares):
-    def split_classes(sizes):
+def test_every_part_has_every_class_or_the_fault_names_how_many_it_takes(
+    tmp_path: pathlib.Path, seed: int, shares: tuple[float, float, float]
+) -> None:
+    def split_classes(sizes: Mapping[str, int]) -> pd.DataFrame:
         rows = [
             {"class": name, "id": f"{name}{number:015x}", "sha256": f"{name}{number}", "file": "none"}
             for name, size in sizes.items()
             for number in range(size)
         ]
-        return split(pd.DataFrame(rows), tmp_path, section(seed, **dict(zip(SHARES, shares, strict=True))))[0]
+        return split_photos(pd.DataFrame(rows), tmp_path, make_section(seed, **dict(zip(SHARES, shares, strict=True))))[
+            0
+        ]
 
     rng = random.Random(seed)
     sizes = {name: rng.randrange(3, 26) for name in "abcdef"}
     try:
         table = split_classes(sizes)
     except InputError as error:
-        needed, got, name = re.search(r"at least (\d+) photos.* .got (\d+) of '(.)'", str(error)).groups()
+        found = re.search(r"at least (\d+) photos.* .got (\d+) of '(.)'", str(error))
+        assert found, error
+        needed, got, name = found.groups()
         assert sizes[name] == int(got) < int(needed)
-        table = split_classes({name: max(size, int(needed)) for name, size in sizes.items()})
+        table = split_classes({label: max(size, int(needed)) for label, size in sizes.items()})
     assert len(count(table)) == 3 * len(sizes)
 
 
 # Near duplicates
 
 
-def test_hashes_within_the_bits_are_one_group_and_others_are_not():
+def test_hashes_within_the_bits_are_one_group_and_others_are_not() -> None:
     base = 0xF0F0_1234_5678_9ABC
     hashes = [base, base ^ 0b111, base ^ 0b1111 << 20, ~base & 2**64 - 1]
     assert partition(group_near_duplicates(hashes, 3)) == [0, 0, 2, 3]
     assert partition(group_near_duplicates(hashes, 4)) == [0, 0, 0, 3]
 
 
-def test_a_chain_of_near_duplicates_is_one_group():
+def test_a_chain_of_near_duplicates_is_one_group() -> None:
     assert partition(group_near_duplicates([0, 0b1111, 0b11111111], 4)) == [0, 0, 0]
 
 
-def test_a_missing_hash_is_near_to_nothing():
+def test_a_missing_hash_is_near_to_nothing() -> None:
     assert partition(group_near_duplicates([None, 5, None, 5], 16)) == [0, 1, 2, 1]
     assert partition(group_near_duplicates([None, None], 16)) == [0, 1]
 
 
-def test_groups_do_not_depend_on_the_size_of_the_blocks(monkeypatch):
+def test_groups_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     hashes = [int(value) for value in rng.integers(0, 2**12, 300)]
     whole = partition(group_near_duplicates(hashes, 1))
-    monkeypatch.setattr("thaw.splitting.BLOCK", 1)
+    monkeypatch.setattr("thaw.split.near_duplicates.BLOCK", 1)
     assert partition(group_near_duplicates(hashes, 1)) == whole
     # Against the definition: flood from each hash over those within one bit.
-    expected = [None] * 300
+    expected: list[int | None] = [None] * 300
     for start in range(300):
         todo = [start]
         while todo:
@@ -224,13 +242,13 @@ def test_groups_do_not_depend_on_the_size_of_the_blocks(monkeypatch):
     assert whole == expected
 
 
-def partition(groups):
+def partition(groups: Iterable[int]) -> list[int]:
     """Name each group after the position of its first member."""
     groups = list(groups)
     return [groups.index(group) for group in groups]
 
 
-def test_a_hash_survives_size_and_encoding(tmp_path):
+def test_a_hash_survives_size_and_encoding(tmp_path: pathlib.Path) -> None:
     paths = [tmp_path / name for name in ("a.png", "b.jpg", "other.png", "broken.jpg")]
     picture = paint(1).resize((1000, 750), Image.Resampling.BICUBIC)
     contents = encode(picture), encode(picture.resize((600, 450)), "JPEG"), encode(paint(2)), b"\xff\xd8\xff"
@@ -242,7 +260,7 @@ def test_a_hash_survives_size_and_encoding(tmp_path):
     assert broken is None
 
 
-def test_a_hash_is_that_of_the_photo_turned_upright(tmp_path):
+def test_a_hash_is_that_of_the_photo_turned_upright(tmp_path: pathlib.Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter to the right
     (tmp_path / "a.jpg").write_bytes(encode(paint(1), "JPEG", quality=95))
@@ -265,23 +283,35 @@ def test_a_hash_is_that_of_the_photo_turned_upright(tmp_path):
         ({"near_duplicate_bits": 17}, "split.near_duplicate_bits: must be at most 16"),
     ],
 )
-def test_a_fault_of_the_section_names_its_key(change, fault):
+def test_a_fault_of_the_section_names_its_key(change: dict[str, Any], fault: str) -> None:
     _, faults = validate(Split, {"seed": 0, "near_duplicate_bits": 6, **SHARES, **change}, "split")
     assert len(faults) == 1 and faults[0].startswith(fault)
 
 
 @pytest.mark.parametrize("shares", [(0.75, 0.15, 0.1), (0.7, 0.2, 0.1), (0.8, 0.2, 0), (0.6, 0.3, 0.1)])
-def test_shares_that_add_up_but_for_rounding_are_accepted(shares):
-    section(**dict(zip(SHARES, shares, strict=True)))
+def test_shares_that_add_up_but_for_rounding_are_accepted(shares: tuple[Any, ...]) -> None:
+    make_section(**dict(zip(SHARES, shares, strict=True)))
 
 
-def test_tables_come_back_from_their_files_as_they_were(tmp_path, manifest):
+def test_the_table_of_parts_comes_back_from_its_file_as_it_was(tmp_path: pathlib.Path, manifest: Manifest) -> None:
     rows = manifest.table()
     rows["class"] = rows["class"].replace("tulip", "NA")
-    table, _ = split(rows, manifest.folder, section())
+    table, _ = split_photos(rows, manifest.folder, make_section())
     write_table(tmp_path / "split.csv", table)
-    assert read_split(tmp_path / "split.csv").astype(object).equals(table.astype(object))
+    assert read_table(tmp_path / "split.csv", numbers=("label",)).astype(object).equals(table.astype(object))
+
+
+def test_the_manifest_comes_back_from_its_file_as_it_was(tmp_path: pathlib.Path, manifest: Manifest) -> None:
+    rows = manifest.table()
+    rows["class"] = rows["class"].replace("tulip", "NA")
     width, height = pd.array([3] * 59 + [None], "Int64"), pd.array([4] * 60, "Int64")
     rows = rows.assign(bytes=1, width=width, height=height, copies=1)
     write_table(tmp_path / "manifest.csv", rows)
     assert read_manifest(tmp_path).astype(object).equals(rows.astype(object))
+
+
+def test_the_import_of_the_split_loads_none_of_the_slow_libraries() -> None:
+    code = "import sys, thaw.split.parts; print(*{name.split('.')[0] for name in sys.modules})"
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+    loaded = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert not {"keras", "scipy", "sklearn", "tensorflow"} & set(loaded.stdout.split())

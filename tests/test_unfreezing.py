@@ -2,18 +2,20 @@
 
 import itertools
 import re
+from typing import Any
 
+import keras
 import pytest
 
-from thaw import backbones, networks, unfreezing
-from thaw.unfreezing import Unfreeze
+from thaw.networks import architectures, backbones, classifiers, unfreezing
+from thaw.networks.sections import BaselineNetwork, Head, Unfreeze
 
-HEAD = networks.Head(dense=[], dropout=0.0, batch_norm=False)
+HEAD = Head(dense=[], dropout=0.0, batch_norm=False)
 
 
 @pytest.fixture(scope="module")
-def resnet50():
-    return networks.build_classifier("ResNet50", 1, 64, HEAD, 5)
+def resnet50() -> Any:
+    return classifiers.build_classifier("ResNet50", 1, 64, HEAD, 5)
 
 
 # As Keras counts the trainable weights of `layers[n:]`, and 10,245 of the head. tests/test_published.py holds what can
@@ -21,51 +23,53 @@ def resnet50():
 @pytest.mark.parametrize(
     "first, expected", [(56, 22_723_589), (100, 19_463_173), (120, 17_225_733), (150, 10_000_389), (170, 1_064_965)]
 )
-def test_resnet50_opened_from_a_layer_on_trains_that_layer_and_all_behind_it(first, expected, resnet50):
+def test_resnet50_opened_from_a_layer_on_trains_that_layer_and_all_behind_it(
+    first: int, expected: int, resnet50: Any
+) -> None:
     opened = unfreezing.find_open_layers(resnet50.backbone, "ResNet50", Unfreeze(from_layer=first))
     unfreezing.open_up(resnet50.backbone, opened, "inference")
-    assert networks.count_parameters(resnet50.model.trainable_weights) == expected
+    assert classifiers.count_parameters(resnet50.model.trainable_weights) == expected
 
 
-def test_mobilenetv2_with_a_hidden_layer_of_128_trains_164_613_parameters():
-    head = networks.Head(dense=[128], dropout=0.2, batch_norm=False)
-    network = networks.build_classifier("MobileNetV2", 1, 64, head, 5)
+def test_mobilenetv2_with_a_hidden_layer_of_128_trains_164_613_parameters() -> None:
+    head = Head(dense=[128], dropout=0.2, batch_norm=False)
+    network = classifiers.build_classifier("MobileNetV2", 1, 64, head, 5)
     unfreezing.open_up(network.backbone, [], "inference")
     assert sum(w.numpy().size for w in network.model.trainable_weights) == 164_613
 
 
-def test_the_baseline_cnn_has_11_169_605_parameters_at_224_pixels():
-    convolutions = networks.BaselineNetwork(filters=[32, 64, 128], dense=128, dropout=0.5)
-    assert networks.build_baseline(convolutions, 224, 5).model.count_params() == 11_169_605
+def test_the_baseline_cnn_has_11_169_605_parameters_at_224_pixels() -> None:
+    convolutions = BaselineNetwork(filters=[32, 64, 128], dense=128, dropout=0.5)
+    assert classifiers.build_baseline(convolutions, 224, 5).model.count_params() == 11_169_605
 
 
-def ask_unions(architecture):
+def ask_unions(architecture: str) -> list[Any]:
     """Return questions of two keys: what a report asks, the last two layers beside its blocks; stages with a gap."""
-    row = backbones.ARCHITECTURES[architecture]
+    row = architectures.ARCHITECTURES[architecture]
     asks = [{"blocks": n, "layers": 2} for n in range(1, row.blocks + 1)]
     asks += [{"stages": [stage], "layers": 2} for stage in row.stages]
     return [Unfreeze(**ask) for ask in [*asks, {"blocks": 1, "from_layer": row.layers // 2}]]
 
 
-def ask_everything(architecture):
+def ask_everything(architecture: str) -> Any:
     """Return every question that one key can ask of the architecture, all pairs of stages and the unions."""
-    row = backbones.ARCHITECTURES[architecture]
+    row = architectures.ARCHITECTURES[architecture]
     asks = [{"layers": n} for n in range(1, row.layers + 1)] + [{"from_layer": n} for n in range(row.layers)]
     asks += [{"blocks": n} for n in range(1, row.blocks + 1)] + [{"stages": [stage]} for stage in row.stages]
     asks += [{"stages": list(pair)} for pair in itertools.combinations(row.stages, 2)] + [{"all": True}]
     return [Unfreeze(**ask) for ask in asks] + ask_unions(architecture)
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_every_number_of_layers_opens_that_many_at_the_end(name, small_backbones):
-    model, count = small_backbones[name], backbones.ARCHITECTURES[name].layers
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_every_number_of_layers_opens_that_many_at_the_end(name: str, small_backbones: dict[str, keras.Model]) -> None:
+    model, count = small_backbones[name], architectures.ARCHITECTURES[name].layers
     assert len(model.layers) == count
     for n in range(1, count + 1):
         assert unfreezing.find_open_layers(model, name, Unfreeze(layers=n)) == model.layers[count - n :]
         assert unfreezing.find_open_layers(model, name, Unfreeze(from_layer=count - n)) == model.layers[count - n :]
 
 
-def find_block(architecture, layer):
+def find_block(architecture: str, layer: Any) -> Any:
     """Return the number of the block, from 0, that the layer's name tells, or None where it tells none."""
     pattern = {
         "ResNet50": r"conv([2-5])_block(\d+)_",
@@ -81,9 +85,11 @@ def find_block(architecture, layer):
     return found and int(found[1]) - (architecture in ("MobileNet", "Xception"))
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_every_number_of_blocks_opens_those_blocks_and_what_follows(name, small_backbones):
-    model, row = small_backbones[name], backbones.ARCHITECTURES[name]
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_every_number_of_blocks_opens_those_blocks_and_what_follows(
+    name: str, small_backbones: dict[str, keras.Model]
+) -> None:
+    model, row = small_backbones[name], architectures.ARCHITECTURES[name]
     blocks = {id(layer): find_block(name, layer) for layer in model.layers}
     assert {block for block in blocks.values() if block is not None} == set(range(row.blocks))
     last = max(i for i, layer in enumerate(model.layers) if blocks[id(layer)] is not None)
@@ -94,9 +100,9 @@ def test_every_number_of_blocks_opens_those_blocks_and_what_follows(name, small_
                 assert (id(layer) in opened) == (i > last or blocks[id(layer)] >= row.blocks - n)
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_every_stage_opens_its_own_blocks(name, small_backbones):
-    model, row, start = small_backbones[name], backbones.ARCHITECTURES[name], 0
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_every_stage_opens_its_own_blocks(name: str, small_backbones: dict[str, keras.Model]) -> None:
+    model, row, start = small_backbones[name], architectures.ARCHITECTURES[name], 0
     for stage, count in row.stages.items():
         opened = unfreezing.find_open_layers(model, name, Unfreeze(stages=[stage]))
         own = [layer for layer in model.layers if find_block(name, layer) in range(start, start + count)]
@@ -105,8 +111,8 @@ def test_every_stage_opens_its_own_blocks(name, small_backbones):
 
 
 @pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_what_trains_is_exactly_what_is_asked(name, mode, small_backbones):
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_what_trains_is_exactly_what_is_asked(name: str, mode: str, small_backbones: dict[str, keras.Model]) -> None:
     """Whatever is asked: by the flags that Keras goes by, and by the weights that it would train."""
     model = small_backbones[name]
     for ask in ask_everything(name):
@@ -125,8 +131,10 @@ def test_what_trains_is_exactly_what_is_asked(name, mode, small_backbones):
         }
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_whatever_is_asked_the_cut_is_the_latest_with_nothing_open_before(name, small_backbones):
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_whatever_is_asked_the_cut_is_the_latest_with_nothing_open_before(
+    name: str, small_backbones: dict[str, keras.Model]
+) -> None:
     """An open layer without weights may stand before it: there is nothing in it to train."""
     model = small_backbones[name]
     place = {id(operation): i for i, operation in enumerate(model.operations)}
@@ -151,7 +159,9 @@ def test_whatever_is_asked_the_cut_is_the_latest_with_nothing_open_before(name, 
         ("Xception", "block14_sepconv1", None),
     ],
 )
-def test_a_cut_inside_a_residual_block_moves_back_to_its_start(name, layer, before, small_backbones):
+def test_a_cut_inside_a_residual_block_moves_back_to_its_start(
+    name: str, layer: str, before: str | None, small_backbones: dict[str, keras.Model]
+) -> None:
     model = small_backbones[name]
     names = [each.name for each in model.layers]
     opened = unfreezing.find_open_layers(model, name, Unfreeze(from_layer=names.index(layer)))
@@ -159,11 +169,11 @@ def test_a_cut_inside_a_residual_block_moves_back_to_its_start(name, layer, befo
     assert cut == before if before else cut.startswith("add")  # Keras numbers these
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_several_keys_open_their_union(name, small_backbones):
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_several_keys_open_their_union(name: str, small_backbones: dict[str, keras.Model]) -> None:
     model = small_backbones[name]
 
-    def find_names(ask):
+    def find_names(ask: dict[str, Any]) -> Any:
         return {layer.name for layer in unfreezing.find_open_layers(model, name, ask)}
 
     for ask in ask_unions(name):
@@ -171,38 +181,38 @@ def test_several_keys_open_their_union(name, small_backbones):
         assert find_names(ask) == set.union(*(find_names(Unfreeze(**{key: value})) for key, value in keys.items()))
 
 
-def test_a_stage_in_the_middle_opens_its_own_blocks_alone(small_backbones):
+def test_a_stage_in_the_middle_opens_its_own_blocks_alone(small_backbones: dict[str, keras.Model]) -> None:
     opened = unfreezing.find_open_layers(small_backbones["ResNet50"], "ResNet50", Unfreeze(stages=["conv3"]))
     assert opened and all(layer.name.startswith("conv3_") for layer in opened)
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_all_opens_every_layer_and_leaves_no_prefix(name, small_backbones):
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_all_opens_every_layer_and_leaves_no_prefix(name: str, small_backbones: dict[str, keras.Model]) -> None:
     model = small_backbones[name]
     opened = unfreezing.find_open_layers(model, name, Unfreeze(all=True))
     assert opened == model.layers
     assert unfreezing.find_cut(model, opened) is model.operations[0]
 
 
-@pytest.mark.parametrize("name", list(backbones.ARCHITECTURES))
-def test_nothing_asked_opens_nothing_and_leaves_no_tail(name, small_backbones):
+@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+def test_nothing_asked_opens_nothing_and_leaves_no_tail(name: str, small_backbones: dict[str, keras.Model]) -> None:
     model = small_backbones[name]
     assert unfreezing.find_open_layers(model, name, None) == []
     assert unfreezing.find_cut(model, []) is model.operations[-1]
 
 
-def test_frozen_batch_norm_leaves_gamma_and_beta_out(small_backbones):
+def test_frozen_batch_norm_leaves_gamma_and_beta_out(small_backbones: dict[str, keras.Model]) -> None:
     model = small_backbones["MobileNet"]
     opened = unfreezing.find_open_layers(model, "MobileNet", Unfreeze(blocks=1))
     norms = [layer.name for layer in opened if unfreezing.is_batch_norm(layer)]
-    counts = unfreezing.count_trainable(model, opened, "frozen")
+    counts = unfreezing.count_trainable(opened, "frozen")
     assert norms and not set(norms) & set(counts)
 
 
-def test_a_layer_that_would_not_train_as_asked_is_named(monkeypatch):
+def test_a_layer_that_would_not_train_as_asked_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model = backbones.build("MobileNet", 0.125, 64)
     opened = unfreezing.find_open_layers(model, "MobileNet", Unfreeze(layers=5))
-    asked = dict(unfreezing.count_trainable(model, opened, "inference"), conv_pw_13=1)
+    asked = dict(unfreezing.count_trainable(opened, "inference"), conv_pw_13=1)
     monkeypatch.setattr(unfreezing, "count_trainable", lambda *_: asked)
     with pytest.raises(RuntimeError, match="conv_pw_13"):
         unfreezing.open_up(model, opened, "inference")

@@ -6,9 +6,11 @@ import re
 import shlex
 import subprocess
 import sys
+from typing import Any
 
-from thaw.params import read_yaml, write_yaml
-from thaw.presets import ROOT, make_workspace
+from thaw.cli.workspaces import make_workspace
+from thaw.config.loading import read_yaml, write_yaml
+from thaw.config.presets import ROOT
 
 HEAD = {"dense": [8], "dropout": 0.2, "batch_norm": True}
 ADAM = {"name": "adam", "learning_rate": 0.001}
@@ -36,7 +38,7 @@ DOCUMENT = {
 }
 
 
-def attempt(folder, *command, **variables):
+def attempt(folder: pathlib.Path, *command: Any, **variables: Any) -> Any:
     """Run a program of the environment in `folder`; return the subprocess.CompletedProcess.
 
     The store of activations is the project's own; `variables` are further ones of the environment.
@@ -47,30 +49,30 @@ def attempt(folder, *command, **variables):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def run(folder, *command, **variables):
+def run(folder: pathlib.Path, *command: Any, **variables: Any) -> Any:
     """Run a program as `attempt` does, and see that it succeeds; return what it printed."""
     done = attempt(folder, *command, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def dvc(folder, *arguments, **variables):
+def dvc(folder: pathlib.Path, *arguments: Any, **variables: Any) -> Any:
     """Run a dvc command as `run` does."""
     return run(folder, sys.executable, "-m", "dvc", *arguments, **variables)
 
 
-def git(folder, *arguments):
+def git(folder: pathlib.Path, *arguments: Any) -> Any:
     """Run a git command as `run` does."""
     identity = ("-c", "user.name=a", "-c", "user.email=a@b.example")
     return run(folder, "git", *identity, *arguments)
 
 
-def find_stages_run(output):
+def find_stages_run(output: Any) -> Any:
     """Return the names of the stages that a dvc command ran, in that order."""
     return re.findall(r"Running stage '(.*)'", output)
 
 
-def make_project(folder):
+def make_project(folder: pathlib.Path) -> pathlib.Path:
     """Make at `folder` a project under git and DVC with DOCUMENT as its params.yaml; nothing has run in it."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch=main")
@@ -81,14 +83,14 @@ def make_project(folder):
     return folder
 
 
-def change_params(folder, change):
+def change_params(folder: pathlib.Path, change: Any) -> None:
     """Let the function `change` edit the params.yaml in `folder`, read as a mapping."""
     document = read_yaml(folder / "params.yaml")
     change(document)
     (folder / "params.yaml").write_text(write_yaml(document))
 
 
-def read_commands(page, section=None):
+def read_commands(page: Any, section: Any = None) -> Any:
     """Return the commands of the page docs/`page`, or of one section of it, in their order: its indented lines."""
     text = (ROOT / "docs" / page).read_text()
     if section is not None:
@@ -96,7 +98,7 @@ def read_commands(page, section=None):
     return re.findall(r"^    (\./run .*|git .*)$", text, re.MULTILINE)
 
 
-def follow(folder, command, **variables):
+def follow(folder: pathlib.Path, command: str, **variables: Any) -> Any:
     """Do what a command of a page says, in `folder`; return what it printed."""
     program, *arguments = shlex.split(command, comments=True)
     if program == "git":

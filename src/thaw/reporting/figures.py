@@ -1,21 +1,24 @@
 """The figures of the report: of each its name, what is to be seen in words, the table behind it, and its drawing."""
 
 import functools
-from typing import Callable, NamedTuple
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-import sklearn.metrics
-from matplotlib.figure import Figure
 
-from thaw import plotting
-from thaw.reporting import published
-from thaw.reporting.comparison import count_right, find_frozen_share, measure_calibration
-from thaw.reporting.results import find_run_interval, rank_runs, read_classes
-from thaw.reporting.tables import interval, name_network, percent, read_timing
-from thaw.scoring import find_interval
+from thaw.comparison import published
+from thaw.comparison.inference import wilson_interval
+from thaw.comparison.pairs import Evidence, count_right, find_calibration, find_frozen_share
+from thaw.comparison.results import Results, Run, find_run_interval, rank_runs, read_classes
+from thaw.comparison.words import interval, percent, say_count
+from thaw.reporting import plotting
+from thaw.reporting.tables import name_network
+from thaw.reporting.timing import Latency
 
-STEM, TOP = "stem", "top"  # what thaw.pretraining calls a backbone's layers before its first block and behind its last
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Drawing(NamedTuple):
@@ -24,77 +27,51 @@ class Drawing(NamedTuple):
     name: str  # of its files
     words: str  # what is to be seen, for those who do not see it
     table: pd.DataFrame  # its data
-    draw: Callable[[], Figure]
+    draw: Callable[[], "Figure"]
 
 
-def list_drawings(evidence, folder="."):
-    """Return the Drawings of the report on `evidence` (comparison.Evidence), in order; reads the scores by class below
-    `folder`.
-    """
-    results, part, runs = evidence.results, evidence.results.part, tabulate_runs(evidence)
-    best, notes = evidence.best, results.notes
-    score = f"{percent(results.scores[best][part]['accuracy'])} % ({interval(results.scores[best], part)} %)"
-    counted = f"{part} accuracy of {len(runs)} runs"
+def list_drawings(evidence: Evidence, folder: str | pathlib.Path = ".") -> list[Drawing]:
+    """Return the Drawings of the report on `evidence`, in order; reads the scores by class below `folder`."""
+    results, runs = evidence.results, tabulate_runs(evidence)
     drawings = [
-        Drawing(
-            "overview",
-            f"{counted}, each with its 95 % interval; {best}, best on validation, has {score}",
-            runs[["run", "thaws", "family", "part", "accuracy", "low", "high", "footnote"]],
-            functools.partial(plotting.draw_overview, runs, part, best, notes),
-        ),
-        *_list_backbones(evidence, runs),
-        Drawing(
-            "experiments",
-            f"{counted} by their number in the table, with the accuracies on train and validation",
-            runs[["number", "run", "part", "accuracy", "low", "high", "train", "validation"]],
-            functools.partial(plotting.draw_experiments, runs, part, notes),
-        ),
-        Drawing(
-            "strategies",
-            f"{counted} by what thaws, the backbones beside each other; best on validation: "
-            f"{_say_best_strategies(runs, rank_runs(results))}",
-            runs[["thaws", "family", "run", "part", "accuracy", "low", "high"]],
-            functools.partial(plotting.draw_strategies, runs, part, notes),
-        ),
-        Drawing(
-            "parameters",
-            f"{counted} against trainable parameters; on the Pareto front: {_list_front(runs, 'trainable_parameters')}",
-            _mark_front(runs, "trainable_parameters", part),
-            functools.partial(
-                plotting.draw_tradeoff, runs, "trainable_parameters", "trainable parameters", part, notes
-            ),
-        ),
-        _list_classes(evidence, folder),
+        _show_overview(evidence, runs),
+        *_list_cuts(evidence, runs),
+        _show_experiments(evidence, runs),
+        _show_strategies(evidence, runs),
+        _show_tradeoff("parameters", evidence, runs, "trainable_parameters", "trainable parameters"),
+        _show_classes(evidence, folder),
         *_list_reliability(evidence),
         *(_list_published(results) if published.is_tf_flowers(results) else []),
     ]
     for run in results.runs:
-        drawings += _list_run(evidence, run)
+        drawings += [_show_curves(evidence, run), _show_confusion(evidence, run)]
     return drawings
 
 
-def draw_latency(evidence, folder="."):
-    """Return the Drawing of accuracy against milliseconds an image, as measured: it differs from run to run.
+def draw_latency(evidence: Evidence, latencies: Mapping[str, Latency]) -> Drawing | None:
+    """Return the Drawing of accuracy against milliseconds an image, as measured, or None where nothing was.
 
-    The runs of a backbone are one forward pass, so they share the shortest time that was measured for any of them.
+    Each run has the median of the run that was timed for its network, at one image at a time, from `latencies` {run:
+    Latency}; a run without any is left out, and a note names it.
     """
-    runs, part = tabulate_runs(evidence), evidence.results.part
-    times = [read_timing(folder, "evaluate", name)["ms_per_image"] for name in runs["run"]]
-    runs["milliseconds"] = [time["batch_1"]["median"] for time in times]
-    runs["milliseconds"] = runs.groupby("group")["milliseconds"].transform("min")
-    return Drawing(
-        "latency",
-        f"{part} accuracy of {len(runs)} runs against milliseconds an image; on the Pareto front: "
-        f"{_list_front(runs, 'milliseconds')}",
-        _mark_front(runs, "milliseconds", part),
-        functools.partial(
-            plotting.draw_tradeoff, runs, "milliseconds", "milliseconds an image, one at a time", part,
-            ["The runs of a backbone are one forward pass: the shortest time measured.", *evidence.results.notes],
-        ),
-    )  # fmt: skip
+    runs = tabulate_runs(evidence)
+    medians = {
+        name: latency.milliseconds["batch_1"]["median"]
+        for name, latency in latencies.items()
+        if latency.milliseconds is not None
+    }
+    timed = runs["run"].isin(medians)
+    missing = ", ".join((runs["run"] + runs["mark"])[~timed])
+    runs = runs[timed].reset_index(drop=True)
+    if runs.empty:
+        return None
+    runs["milliseconds"] = runs["run"].map(medians)
+    notes = ["Runs of one network are the same forward pass, which is timed once."]
+    notes += [f"Not timed, left out: {missing}."] if missing else []
+    return _show_tradeoff("latency", evidence, runs, "milliseconds", "milliseconds an image, one at a time", notes)
 
 
-def tabulate_runs(evidence):
+def tabulate_runs(evidence: Evidence) -> pd.DataFrame:
     """Return a row per run: what it is, its accuracies in [0, 1], the interval of the part that counts, its size."""
     results, part, rows = evidence.results, evidence.results.part, []
     for number, run in enumerate(results.listed, start=1):
@@ -107,7 +84,7 @@ def tabulate_runs(evidence):
                 "number": number,
                 "run": run.name,
                 "mark": mark,
-                "thaws": run.thaws,
+                "thaws": run.unfrozen,
                 "kind": run.kind,
                 "family": name_family(results, run),
                 "group": run.backbone or "",
@@ -124,68 +101,111 @@ def tabulate_runs(evidence):
     return pd.DataFrame(rows)
 
 
-def name_family(results, run):
+def name_family(results: Results, run: Run) -> str:
     """Return the family of networks whose colour and marker a Run is drawn with."""
     return results.weights[run.backbone]["architecture"] if run.backbone else plotting.SCRATCH
 
 
-def name_backbones(results):
+def name_backbones(results: Results) -> dict[str, str]:
     """Return {entry of `backbones`: what a heading calls it}: its architecture, the entry where others share that."""
     runs = {run.backbone: run for run in results.runs if run.backbone}
     names = {backbone: name_network(results, run) for backbone, run in runs.items()}
     return {backbone: name if list(names.values()).count(name) == 1 else backbone for backbone, name in names.items()}
 
 
-def find_notes(results, run):
+def find_notes(results: Results, run: Run) -> list[str]:
     """Return the footnotes of a Run: one, or none."""
     mark = results.marks[run.name]
     return [note for note in results.notes if mark and note.startswith(f"{mark} ")]
 
 
-def _list_backbones(evidence, runs):
-    """Return the Drawing of the cuts, none where every run is from scratch."""
-    results = evidence.results
-    names = name_backbones(results)
-    if not names:
-        return []
-    networks, rows = {}, []
-    for backbone, name in names.items():
-        document = results.weights[backbone]
-        blocks = pd.DataFrame(document["blocks"])
-        blocks["flops"] /= blocks["flops"].iloc[-1]
-        networks[backbone] = (name, blocks)
-        rows += [(backbone, "block", block.end, round(block.flops, 6)) for block in blocks.itertuples()]
-    shown = runs[runs["group"] != ""].copy()
-    shown["frozen"] = [find_frozen_share(evidence, name) for name in shown["run"]]
-    rows += [(run.group, run.run, evidence.cuts[run.run], round(run.frozen, 6)) for run in shown.itertuples()]
-    table = pd.DataFrame(rows, columns=["backbone", "block_or_run", "ends_or_is_cut_after", "flops_before"])
-    count = f"{len(networks)} backbone{'s' if len(networks) != 1 else ''}"
-    words = f"the blocks of {count}, and below each the runs: what is frozen before the cut, and what lies behind it"
-    return [Drawing("cuts", words, table, functools.partial(plotting.draw_cuts, networks, shown, results.notes))]
+def join_histories(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, int | None]:
+    """Return (history, unfrozen_after): the learning curves of a Run from the first epoch of its head.
 
-
-def join_histories(evidence, run):
-    """Return (history, thawed_after): the learning curves of a Run from its first epoch with a head on.
-
-    A fine-tuned run goes on where its frozen run ended, the epochs numbered on; `thawed_after` is the last epoch before
-    part of the backbone was opened, None where none was, or where the frozen run has not been run.
+    A fine-tuned run continues where its frozen run ended, the epochs numbered on; `unfrozen_after` is the last epoch
+    before part of the backbone is unfrozen, None where none is, or where the frozen run has not been run.
     """
-    names = [name for name in (run.start, run.name) if name in evidence.histories]
-    tables = [evidence.histories[name] for name in names]
+    tables = [evidence.histories[name] for name in (run.start, run.name) if name in evidence.histories]
     history = pd.concat(tables, ignore_index=True)
     history["epoch"] = range(1, len(history) + 1)
     return history, len(tables[0]) if len(tables) > 1 else None
 
 
-def count_confusion(evidence, name, part):
+def count_confusion(evidence: Evidence, name: str, part: str) -> tuple[np.ndarray, list[str]]:
     """Return (counts (classes, classes) int, classes) of run `name` on `part`: actual by row, predicted by column."""
     table = evidence.predictions[name]
     table = table[table["part"] == part]
     classes = sorted({*table["actual"], *table["predicted"]})
-    return sklearn.metrics.confusion_matrix(table["actual"], table["predicted"], labels=classes), classes
+    counts = pd.crosstab(table["actual"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
+    return counts.to_numpy(), classes
 
 
-def _list_classes(evidence, folder):
+def _show_overview(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
+    results, best, part = evidence.results, evidence.best, evidence.results.part
+    score = f"{percent(results.scores[best][part]['accuracy'])} % ({interval(results.scores[best], part)} %)"
+    return Drawing(
+        "overview",
+        f"{_count_runs(runs, part)}, each with its 95 % interval; {best}, best on validation, has {score}",
+        runs[["run", "thaws", "family", "part", "accuracy", "low", "high", "footnote"]],
+        functools.partial(plotting.draw_overview, runs, part, best, results.notes),
+    )
+
+
+def _list_cuts(evidence: Evidence, runs: pd.DataFrame) -> list[Drawing]:
+    """Return the Drawing of the cuts, none where every run is from scratch."""
+    results, strips, rows = evidence.results, {}, []
+    for backbone, name in name_backbones(results).items():
+        blocks = pd.DataFrame(results.weights[backbone]["blocks"])
+        blocks["flops"] /= blocks["flops"].iloc[-1]
+        strips[backbone] = plotting.Strip(name, blocks)
+        rows += [(backbone, "block", block.end, round(block.flops, 6)) for block in blocks.itertuples()]
+    if not strips:
+        return []
+    shown = runs[runs["group"] != ""].copy()
+    shown["frozen"] = [find_frozen_share(evidence, name) for name in shown["run"]]
+    rows += [(run.group, run.run, evidence.cuts[run.run], round(run.frozen, 6)) for run in shown.itertuples()]
+    table = pd.DataFrame(rows, columns=["backbone", "block_or_run", "ends_or_is_cut_after", "flops_before"])
+    count = say_count(len(strips), "backbone")
+    words = f"the blocks of {count}, and below each the runs: what is frozen before the cut, and what lies behind it"
+    return [Drawing("cuts", words, table, functools.partial(plotting.draw_cuts, strips, shown, results.notes))]
+
+
+def _show_experiments(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
+    part = evidence.results.part
+    return Drawing(
+        "experiments",
+        f"{_count_runs(runs, part)} by their number in the table, with the accuracies on train and validation",
+        runs[["number", "run", "part", "accuracy", "low", "high", "train", "validation"]],
+        functools.partial(plotting.draw_experiments, runs, part, evidence.results.notes),
+    )
+
+
+def _show_strategies(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
+    results, part = evidence.results, evidence.results.part
+    return Drawing(
+        "strategies",
+        f"{_count_runs(runs, part)} by what is unfrozen, the backbones beside each other; best on validation: "
+        f"{_say_best_strategies(runs, rank_runs(results))}",
+        runs[["thaws", "family", "run", "part", "accuracy", "low", "high"]],
+        functools.partial(plotting.draw_strategies, runs, part, results.notes),
+    )
+
+
+def _show_tradeoff(
+    name: str, evidence: Evidence, runs: pd.DataFrame, cost: str, label: str, notes: Sequence[str] = ()
+) -> Drawing:
+    """Return the Drawing `name` of accuracy against the column `cost` of `runs`, which `label` names on the axis."""
+    part, front = evidence.results.part, plotting.find_front(runs[cost], runs["accuracy"])
+    columns = ["number", "run", "family", cost, "part", "accuracy", "low", "high"]
+    return Drawing(
+        name,
+        f"{_count_runs(runs, part)} against {label}; on the Pareto front: {', '.join(runs['run'][front])}",
+        runs[columns].assign(pareto_front=front),
+        functools.partial(plotting.draw_tradeoff, runs, cost, label, part, [*notes, *evidence.results.notes]),
+    )
+
+
+def _show_classes(evidence: Evidence, folder: str | pathlib.Path) -> Drawing:
     """Return the Drawing of F1 by class: a panel per backbone with the baseline, its best frozen and fine-tuned run."""
     results, part, tables = evidence.results, evidence.results.part, []
     ranking = rank_runs(results)
@@ -199,7 +219,8 @@ def _list_classes(evidence, folder):
         for run in filter(None, chosen):
             scores = read_classes(run.name, part, folder)[["class", "f1"]]
             looks = {"mark": results.marks[run.name], "kind": run.kind, "family": name_family(results, run)}
-            tables.append(scores.assign(panel=names.get(backbone, ""), run=run.name, **looks))
+            panel = names[backbone] if backbone else ""
+            tables.append(scores.assign(panel=panel, run=run.name, **looks))
     table = pd.concat(tables, ignore_index=True)
     words = f"F1 of each class on {part}, for each backbone the baseline, its best frozen and its best fine-tuned run"
     shown = list(dict.fromkeys(table["run"] + table["mark"]))
@@ -211,25 +232,27 @@ def _list_classes(evidence, folder):
     )
 
 
-def _list_reliability(evidence):
+def _list_reliability(evidence: Evidence) -> list[Drawing]:
     """Return the Drawing of the reliability diagrams, none where no run has probabilities that are numbers."""
     results, part = evidence.results, evidence.results.part
     panels, tables = [], []
     for run in results.runs:
-        found = measure_calibration(evidence, run.name, part)
+        found = find_calibration(evidence, run.name, part)
         if found:
             error, bins = found
-            panels.append((run.name + results.marks[run.name], error, bins))
+            panels.append(plotting.Reliability(run.name + results.marks[run.name], error, bins))
             tables.append(bins.round(6).assign(run=run.name, calibration_error=round(error, 6)))
     if not panels:
         return []
-    title, least, _ = min(panels, key=lambda panel: panel[1])
-    words = f"reliability diagrams of {len(panels)} runs on {part}; {title} errs least, by {100 * least:.1f} %"
+    best = min(panels, key=lambda panel: panel.error)
+    words = (
+        f"reliability diagrams of {len(panels)} runs on {part}; {best.title} errs least, by {100 * best.error:.1f} %"
+    )
     draw = functools.partial(plotting.draw_reliability, panels, part, results.notes)
     return [Drawing("reliability", words, pd.concat(tables, ignore_index=True), draw)]
 
 
-def _list_published(results):
+def _list_published(results: Results) -> list[Drawing]:
     """Return the Drawing of the published accuracies beside ours, none where no published row has a run of ours."""
     table = tabulate_published(results)
     if table.empty:
@@ -241,7 +264,7 @@ def _list_published(results):
     return [Drawing("published", words, table.drop(columns=["mark", "family"]), draw)]
 
 
-def tabulate_published(results):
+def tabulate_published(results: Results) -> pd.DataFrame:
     """Return a row for each published row and run of ours that opened the same: both accuracies with their intervals.
 
     An interval is not a number where the number of photos is not known.
@@ -250,10 +273,10 @@ def tabulate_published(results):
     for row in published.read_published().to_dict("records"):
         match = published.match_row(results, row)
         share = float(row[published.COLUMNS[match.part]])
-        theirs = find_interval(share, match.photos) if match.photos else (np.nan, np.nan)
+        theirs = wilson_interval(share, match.photos) if match.photos else (np.nan, np.nan)
         for run in match.runs:
             right, photos = count_right(results.scores[run.name][match.ours])
-            ours = find_interval(right / photos, photos)
+            ours = wilson_interval(right / photos, photos)
             rows.append(
                 {
                     "report": row["report"],
@@ -273,44 +296,41 @@ def tabulate_published(results):
     return pd.DataFrame(rows)
 
 
-def _list_run(evidence, run):
-    """Return the Drawings of a Run alone: its learning curves and its confusion matrix."""
-    results, part, mark = evidence.results, evidence.results.part, evidence.results.marks[run.name]
-    notes, scores = find_notes(results, run), evidence.results.scores[run.name]
-    history, thawed_after = join_histories(evidence, run)
+def _show_curves(evidence: Evidence, run: Run) -> Drawing:
+    results, title = evidence.results, run.name + evidence.results.marks[run.name]
+    scores = results.scores[run.name]
+    history, unfrozen_after = join_histories(evidence, run)
+    return Drawing(
+        f"curves-{run.name}",
+        f"learning curves of {run.name}: {percent(scores['train']['accuracy'])} % of train right at the end, "
+        f"{percent(scores['validation']['accuracy'])} % of validation",
+        history,
+        functools.partial(
+            plotting.draw_curves, history, unfrozen_after, f"{title}: {run.unfrozen}", find_notes(results, run)
+        ),
+    )
+
+
+def _show_confusion(evidence: Evidence, run: Run) -> Drawing:
+    results, part = evidence.results, evidence.results.part
     counts, classes = count_confusion(evidence, run.name, part)
-    photos = scores[part]["photos"]
-    errors = photos - count_right(scores[part])[0]
+    right, photos = count_right(results.scores[run.name][part])
     cells = pd.DataFrame(counts, index=classes, columns=classes).rename_axis("actual").rename_axis("predicted", axis=1)
-    title = f"{run.name}{mark}: {part}, {photos:,} photos"
-    return [
-        Drawing(
-            f"curves-{run.name}",
-            f"learning curves of {run.name}: {percent(scores['train']['accuracy'])} % of train right at the end, "
-            f"{percent(scores['validation']['accuracy'])} % of validation",
-            history,
-            functools.partial(plotting.draw_curves, history, thawed_after, f"{run.name}{mark}: {run.thaws}", notes),
-        ),
-        Drawing(
-            f"confusion-{run.name}",
-            f"confusion matrix of {run.name}: {errors:,} of {photos:,} photos of {part} wrong",
-            cells.stack().rename("photos").reset_index(),
-            functools.partial(plotting.draw_confusion, counts, classes, title, notes),
-        ),
-    ]
+    title = f"{run.name}{results.marks[run.name]}: {part}, {photos:,} photos"
+    return Drawing(
+        f"confusion-{run.name}",
+        f"confusion matrix of {run.name}: {photos - right:,} of {photos:,} photos of {part} wrong",
+        cells.stack().rename("photos").reset_index(),
+        functools.partial(plotting.draw_confusion, counts, classes, title, find_notes(results, run)),
+    )
 
 
-def _say_best_strategies(runs, ranking):
-    """Return the strategy of each family that is first in `ranking`, and what it reaches, in words."""
+def _count_runs(runs: pd.DataFrame, part: str) -> str:
+    return f"{part} accuracy of {len(runs)} runs"
+
+
+def _say_best_strategies(runs: pd.DataFrame, ranking: Sequence[str]) -> str:
+    """Return the strategy of each family that is first in `ranking`, and its accuracy."""
     best = runs.set_index("run").loc[ranking].drop_duplicates("family")
-    return ", ".join(f"{row.family} {100 * row.accuracy:.1f} % with {row.thaws}" for row in best.itertuples())
-
-
-def _list_front(runs, cost):
-    return ", ".join(runs["run"][plotting.find_front(runs[cost], runs["accuracy"])])
-
-
-def _mark_front(runs, cost, part):
-    """Return the table behind a trade-off: the runs with their cost, and whether they are on the Pareto front."""
-    front = plotting.find_front(runs[cost], runs["accuracy"])
-    return runs[["number", "run", "family", cost, "part", "accuracy", "low", "high"]].assign(pareto_front=front)
+    accuracies = zip(best["family"], best["accuracy"], best["thaws"], strict=True)
+    return ", ".join(f"{family} {100 * accuracy:.1f} % with {unfrozen}" for family, accuracy, unfrozen in accuracies)

@@ -9,26 +9,40 @@ import io
 import itertools
 import pathlib
 import re
+from collections.abc import Sequence
+from typing import Any
 
+import pandas as pd
 import PIL.Image
 import PIL.ImageOps
 
-from thaw.reporting.results import rank_runs, read_plot
+from thaw.base import paths
+from thaw.comparison.pairs import Evidence
+from thaw.comparison.results import rank_runs, read_plot
 
 SIZE, QUALITY = 160, 60  # pixels, the longer side of a thumbnail, and its JPEG quality: some 5 KB each
+
+
 MOST_OF_CLASS, MOST_SAMPLED = 6, 60  # photos in the sample: of a class, and of all classes
+
+
 MOST_WRONG, MOST_RIGHT, RIGHT_OF_CLASS = 24, 12, 2  # photos shown of a run; those it has right, also of a class
+
 
 # Paragraphs of report.md; in report.html the photos stand in their place.
 SAMPLE = "A sample of each class, with the credit of each photo, is in `report/report.html`: git keeps no photos."
+
+
 ANSWERS = "These photos, with their credits, are in `report/report.html`: git keeps no photos."
+
 
 COMMONS = re.compile(r"https?://(?:www\.)?creativecommons\.org/licenses/(?P<kind>[a-z-]+)/(?P<version>[\d.]+)/?")
 
 
-def describe_answers(evidence):
+def describe_answers(evidence: Evidence) -> str:
     """Return the section on which photos the best run and a frozen one have wrong, in numbers."""
-    part, wrong = evidence.results.part, {}
+    part = evidence.results.part
+    wrong: dict[str, set[str]] = {}
     for name in pick_runs(evidence):
         table = evidence.predictions[name]
         wrong[name] = set(table.index[(table["part"] == part) & ~table["right"]])
@@ -42,7 +56,7 @@ def describe_answers(evidence):
     return f"{text}.\n\n{ANSWERS}"
 
 
-def pick_runs(evidence):
+def pick_runs(evidence: Evidence) -> list[str]:
     """Return the runs whose answers are shown: the best on validation and, where there is one, a frozen run beside it.
 
     The frozen run is the one that the best goes on from, else the best of them; where that is the best run itself, it
@@ -55,31 +69,29 @@ def pick_runs(evidence):
     return list(dict.fromkeys(name for name in (ranking[0], frozen) if name))
 
 
-def show_photos(evidence, folder="."):
+def show_photos(evidence: Evidence, folder: str | pathlib.Path = ".") -> dict[str, str]:
     """Return {paragraph of report.md: the HTML with the photos that takes its place}, from data/raw below `folder`.
 
     The same photos and answers are shown every time: of a class the first by id, of a run's answers the surest. Where
     there is no data/raw, as in a clone without the data, the HTML says so.
     """
     folder = pathlib.Path(folder)
-    raw = folder / "data/raw"
+    raw = folder / paths.RAW
     if not (raw / "manifest.csv").exists():
         return dict.fromkeys((SAMPLE, ANSWERS), "<p>No photos here: <code>data/raw</code> was missing.</p>\n")
-    text = {"dtype": str}
-    photos = read_plot(raw / "manifest.csv", **text).merge(
-        read_plot(folder / "data/credits.csv", **text), how="left", on="file"
-    )
+    photos = read_plot(raw / "manifest.csv", dtype=str)
+    photos = photos.merge(read_plot(folder / paths.CREDITS, dtype=str), how="left", on="file")
     photos = photos[["class", "id", "file", "author", "licence", "url"]].fillna("")
     return {SAMPLE: _show_sample(photos, raw), ANSWERS: _show_answers(evidence, photos, raw)}
 
 
-def name_licence(licence):
+def name_licence(licence: str) -> str:
     """Return the short name of a licence that is given by the address of its text, as far as it is a known one."""
     match = COMMONS.fullmatch(licence)
     return f"CC {match['kind'].upper()} {match['version']}" if match else licence
 
 
-def shrink(path):
+def shrink(path: pathlib.Path) -> bytes | None:
     """Return the photo at `path` as a JPEG file with sides of SIZE pixels at most, upright, or None if unreadable."""
     try:
         with PIL.Image.open(path) as opened:
@@ -92,10 +104,10 @@ def shrink(path):
         return None
 
 
-def _show_sample(photos, raw):
+def _show_sample(photos: pd.DataFrame, raw: pathlib.Path) -> str:
     classes = sorted(set(photos["class"]))
     number = max(1, min(MOST_OF_CLASS, MOST_SAMPLED // len(classes)))
-    cards = []
+    cards: list[str] = []
     for name in classes[:MOST_SAMPLED]:
         of_class = photos[photos["class"] == name].sort_values("id")
         drawn = (_draw_card(photo, raw, f"<b>{html.escape(name)}</b>", name) for photo in of_class.itertuples())
@@ -105,7 +117,7 @@ def _show_sample(photos, raw):
     return _arrange(cards) + more
 
 
-def _show_answers(evidence, photos, raw):
+def _show_answers(evidence: Evidence, photos: pd.DataFrame, raw: pathlib.Path) -> str:
     found = dict(zip(zip(photos["class"], photos["id"], strict=True), photos.itertuples(), strict=True))
     text = ""
     for name in pick_runs(evidence):
@@ -125,14 +137,14 @@ def _show_answers(evidence, photos, raw):
     return text
 
 
-def _draw_answer(row, found, raw):
+def _draw_answer(row: Any, found: dict[tuple[str, str], Any], raw: pathlib.Path) -> str:
     """Return the card of one answer; `found` has the photos by (class, id)."""
     actual, predicted = html.escape(row.actual), html.escape(row.predicted)
     caption = f"<b>{actual}</b>, predicted <b>{predicted}</b> ({100 * row.confidence:.1f} %)"
     return _draw_card(found[row.actual, row.id], raw, caption, f"{row.actual}, predicted {row.predicted}")
 
 
-def _draw_card(photo, raw, caption, words):
+def _draw_card(photo: Any, raw: pathlib.Path, caption: str, words: str) -> str:
     """Return the HTML of a photo with its caption (HTML) and its credit, or "" where it cannot be read.
 
     `words` say what is to be seen, for those who cannot.
@@ -147,17 +159,17 @@ def _draw_card(photo, raw, caption, words):
     )
 
 
-def _credit(photo):
+def _credit(photo: Any) -> str:
     """Return as HTML who made a photo and under which licence, linked to where it and the licence's text are."""
     parts = [_link(photo.author or photo.url, photo.url), _link(name_licence(photo.licence), photo.licence)]
     return ", ".join(part for part in parts if part) or "author not known"
 
 
-def _link(text, address):
+def _link(text: str, address: str) -> str:
     """Return `text` escaped, as a link where `address` is one on the web: lists of credits may hold anything."""
     text = html.escape(text)
     return f'<a href="{html.escape(address)}">{text}</a>' if re.match("https?://", address) and text else text
 
 
-def _arrange(cards):
+def _arrange(cards: Sequence[str]) -> str:
     return f'<div class="photos">\n{"".join(cards)}</div>\n' if any(cards) else "<p>None.</p>\n"

@@ -1,50 +1,56 @@
 """The report as files."""
 
 import pathlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from thaw import plotting
-from thaw.progress import track
-from thaw.publishing import publish, write_json, write_table, write_text
-from thaw.reporting.claims import tabulate_claims
-from thaw.reporting.comparison import find_cheapest, find_equals, read_evidence, tabulate_pairs
-from thaw.reporting.figures import draw_latency, list_drawings, tabulate_runs
+from thaw.base import paths
+from thaw.base.files import publish, write_json, write_table, write_text
+from thaw.base.progress import track
+from thaw.comparison.claims import tabulate_claims
+from thaw.comparison.pairs import Evidence, find_cheapest, find_equals, read_evidence, tabulate_pairs
+from thaw.comparison.repeats import read_repeats
+from thaw.comparison.results import Table, find_run_interval, read_classes, read_metrics, read_results
+from thaw.reporting.figures import Drawing, draw_latency, list_drawings, tabulate_runs
 from thaw.reporting.html import render_page
 from thaw.reporting.pages import write_costs, write_results
 from thaw.reporting.photos import show_photos
-from thaw.reporting.repeats import read_repeats
-from thaw.reporting.results import find_run_interval, read_classes, read_metrics, read_results
+from thaw.reporting.timing import read_latencies
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def write_report(params, folder="."):
+def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> None:
     """Write the report below `folder`: its pages, figures and tables, metrics/summary.json and the tables in plots/.
 
-    The runs are those that `params` (thaw.schema.Params) names, whatever files others have left behind. All repeats to
-    the byte but report/cost.md and cost.html, and report/cost with their figure. Raises InputError, before it writes
-    anything, where a stage has not run.
+    The runs are those that `table` names, whatever files others have left behind; `size` is the side of the photos in
+    pixels. All repeats to the byte but report/cost.md and cost.html, and report/cost with their figure. Raises
+    InputError, before it writes anything, where a stage has not run.
     """
     folder = pathlib.Path(folder)
-    results = read_results(params, folder)
+    report, results = folder / paths.REPORT, read_results(table, folder)
     for name in results.weights:
-        read_metrics(folder / f"metrics/weights/{name}.json", "weights", name, "blocks")
-    evidence = read_evidence(results, folder)
-    drawings, latency = list_drawings(evidence, folder), draw_latency(evidence, folder)
+        read_metrics(folder / paths.find_weights_metrics(name), "weights", name, "blocks")
+    evidence, latencies = read_evidence(results, folder), read_latencies(results, folder)
+    drawings, latency = list_drawings(evidence, folder), draw_latency(evidence, latencies)
     by_class = read_classes(evidence.best, results.part, folder)
-    page = write_results(evidence, by_class, params.image.size, drawings, read_repeats(params, folder))
-    costs, photos = write_costs(results, latency, folder), show_photos(evidence, folder)
-    write_drawings(track(drawings, "report", len(drawings), "figures"), folder / "report/figures")
-    write_drawings([latency], folder / "report/cost")
-    write_text(folder / "report/report.md", page)
-    write_text(folder / "report/report.html", render_page(page, folder / "report", photos))
-    write_text(folder / "report/cost.md", costs)
-    write_text(folder / "report/cost.html", render_page(costs, folder / "report"))
+    page = write_results(evidence, by_class, size, drawings, read_repeats(table, folder))
+    costs, photos = write_costs(results, latencies, latency, folder), show_photos(evidence, folder)
+    write_drawings(track(drawings, "report", len(drawings), "figures"), report / "figures")
+    write_drawings([latency] if latency else [], report / "cost")
+    write_text(report / "report.md", page)
+    write_text(report / "report.html", render_page(page, report, photos))
+    write_text(report / "cost.md", costs)
+    write_text(report / "cost.html", render_page(costs, report))
     accuracies = tabulate_runs(evidence)
-    write_table(folder / "plots/accuracy.csv", accuracies[["run", "part", "accuracy", "low", "high", "footnote"]])
-    write_table(folder / "plots/pairs.csv", tabulate_pairs(evidence))
-    write_table(folder / "plots/claims.csv", tabulate_claims(evidence))
-    write_json(folder / "metrics/summary.json", summarize_best(evidence))
+    write_table(folder / paths.ACCURACIES, accuracies[["run", "part", "accuracy", "low", "high", "footnote"]])
+    write_table(folder / paths.PAIRS, tabulate_pairs(evidence))
+    write_table(folder / paths.CLAIMS, tabulate_claims(evidence))
+    write_json(folder / paths.SUMMARY, summarize_best(evidence))
 
 
-def write_drawings(drawings, folder):
+def write_drawings(drawings: Iterable[Drawing], folder: pathlib.Path) -> None:
     """Publish `folder` with each figure as SVG and its table as CSV."""
     with publish(folder) as scratch:
         scratch.mkdir()
@@ -53,13 +59,15 @@ def write_drawings(drawings, folder):
             write_table(scratch / f"{drawing.name}.csv", drawing.table)
 
 
-def save(figure, path):
+def save(figure: "Figure", path: pathlib.Path) -> None:
     """Write a Figure as SVG: the same figure gives the same bytes."""
-    with plotting.use_style():
+    from thaw.reporting.plotting.style import use_style  # here, because it loads Matplotlib
+
+    with use_style():
         figure.savefig(path, metadata={"Date": None})
 
 
-def summarize_best(evidence):
+def summarize_best(evidence: Evidence) -> dict[str, Any]:
     """Return the document of metrics/summary.json: few enough keys to stand beside each other in `dvc exp show`.
 
     The best run by validation, its accuracies, the interval of the one that counts, how many other runs it cannot be

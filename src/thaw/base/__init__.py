@@ -1,0 +1,1 @@
+"""Base: what every package stands on."""

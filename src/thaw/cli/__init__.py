@@ -1,0 +1,1 @@
+"""The commands: ./run thaw, ./run demo, ./run preset, and the pages of docs/ made from kept results."""

@@ -1,0 +1,87 @@
+"""./run preset NAME: the table of a preset, in a workspace of its own that shares what the project has computed.
+
+`./run preset NAME keep` copies its results to presets/NAME; `./run preset` lists the names.
+"""
+
+import os
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+from thaw.base import paths
+from thaw.base.errors import InputError
+from thaw.base.files import publish, read_json
+from thaw.cli.workspaces import make_workspace, run_dvc, run_table, start_paths_at
+from thaw.config.loading import read_yaml
+from thaw.config.presets import ROOT, list_presets, read_preset
+from thaw.store.place import find_store
+
+KEPT = ("dvc.lock", "metrics", "plots")  # of a table's results
+
+
+def run_preset(name: str, arguments: Sequence[str] = ("repro",), root: pathlib.Path = ROOT) -> None:
+    """Run the dvc command `arguments` on the table of preset `name`, in `root`/.thaw/presets/NAME.
+
+    The workspace shares the project's DVC cache, with the outputs of every stage that ran on the same inputs, and its
+    store of activations. Nothing else of the project is touched. Raises InputError as `read_preset` does.
+    """
+    document = read_preset(name, root)
+    folder = root / ".thaw" / "presets" / name
+    make_workspace(folder, document, root, find_cache(root))
+    run_table(folder, arguments, find_environment(root))
+
+
+def keep_results(name: str, root: pathlib.Path = ROOT) -> None:
+    """Copy the results of preset `name` from its workspace to `root`/presets/NAME, for git: KEPT, as stages made them.
+
+    Raises InputError where the workspace has no finished table, or that of other parameters.
+    """
+    made_of = start_paths_at(root, read_preset(name, root))
+    workspace = root / ".thaw" / "presets" / name
+    missing = [path for path in (*KEPT, paths.SUMMARY) if not (workspace / path).exists()]
+    if missing:
+        raise InputError(f"presets: {name} has no {missing[0]} to keep: ./run preset {name} makes its table first")
+    document = read_yaml(workspace / paths.PARAMS)
+    if document != made_of:
+        raise InputError(f"presets: {name} has changed since its table was made: ./run preset {name} renews it")
+    listed = 1 + len(document["frozen"]) + len(document["finetune"])
+    done = read_json(workspace / paths.SUMMARY)["summary"]["runs"]
+    if done < listed:
+        raise InputError(
+            f"presets: {name} has {done} of its {listed} runs to keep: ./run preset {name} runs the others"
+        )
+    with publish(root / "presets" / name) as folder:
+        for path in KEPT:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (workspace / path).is_dir():
+                shutil.copytree(workspace / path, target, ignore=shutil.ignore_patterns(".*"))
+            else:
+                shutil.copyfile(workspace / path, target)
+
+
+def find_cache(root: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the DVC cache of the project at `root`."""
+    printed = run_dvc(root, "cache", "dir", capture_output=True, text=True).stdout.strip()
+    return (root / printed).resolve()
+
+
+def find_environment(root: pathlib.Path) -> dict[str, str]:
+    """Return the environment of a workspace's stages: this process's, its relative paths starting at `root`."""
+    store, mirror = find_store(), os.environ.get("THAW_MIRROR")
+    environment = {**os.environ, "THAW_STORE": str(root / store) if store else "none"}
+    if mirror:
+        environment["THAW_MIRROR"] = str(root / pathlib.Path(mirror).expanduser())
+    return environment
+
+
+def use_preset(arguments: Sequence[str]) -> None:
+    """List the presets, run one, or keep the results of one, as the words after `preset` ask."""
+    if not arguments:
+        print("\n".join(list_presets()))
+        return
+    name, *rest = arguments
+    if rest == ["keep"]:
+        keep_results(name)
+    else:
+        run_preset(name, rest or ("repro",))

@@ -1,0 +1,84 @@
+"""Workspaces: folders of their own in which DVC runs a table, as the demo and presets do."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thaw.base import paths
+from thaw.base.files import write_text
+from thaw.config.loading import load, write_yaml
+from thaw.config.presets import ROOT
+from thaw.reporting.tables import render_table
+
+CODE = ("dvc.yaml", "stages", "src")  # what a workspace needs of the project
+
+
+def make_workspace(
+    folder: pathlib.Path, document: dict[str, Any], root: pathlib.Path = ROOT, cache: pathlib.Path | None = None
+) -> None:
+    """Make or renew at `folder` a DVC workspace with the project's code and `document` as its params.yaml.
+
+    What the stages made there before stays, so that DVC runs only what changed. `cache` is the folder of a DVC cache
+    that the workspace shares with others; without it the workspace has its own. Relative paths in `document` start at
+    `root`, where they were written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in CODE:
+        source, target = root / name, folder / name
+        if source.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, target)
+    write_text(folder / paths.PARAMS, write_yaml(start_paths_at(root, document)))
+    if not (folder / ".dvc").is_dir():
+        run_dvc(folder, "init", "--quiet", "--no-scm")
+    if cache is not None:
+        run_dvc(folder, "cache", "dir", "--local", str(cache))
+
+
+def run_table(
+    folder: pathlib.Path, arguments: Sequence[str] = ("repro",), environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a dvc command in the workspace `folder`; after a `repro` of all print its comparison and where its report is.
+
+    Nothing is printed after a `repro` of a few stages, which makes no report. Where DVC fails, the program ends with
+    its status.
+    """
+    start, report = time.monotonic(), folder / paths.REPORT / "report.md"
+    try:
+        run_dvc(folder, *arguments, env=environment)
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
+    named = [argument for argument in arguments if not argument.startswith("-")]
+    if named == ["repro"] and report.exists():
+        print(f"\n{render_table(load(folder / paths.PARAMS), folder)}\n")
+        print(f"The report: {report} ({time.monotonic() - start:.0f} s)")
+
+
+def run_dvc(folder: pathlib.Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a dvc command in `folder`; raises subprocess.CalledProcessError where it fails."""
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True, **options)
+
+
+def start_paths_at(root: pathlib.Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return `document` with the paths in it that start at the folder of params.yaml made to start at `root`.
+
+    What is absolute or starts with ``~`` stays as it is, and so does everything that names no file of this machine.
+    """
+
+    def start(path: str) -> str:
+        return path if path.startswith("~") else str(root / path)
+
+    dataset: dict[str, Any] = dict(document["dataset"])
+    backbones = {}
+    if dataset["source"] == "folder":
+        dataset["path"] = start(dataset["path"])
+    for name, backbone in document["backbones"].items():
+        weights = backbone["weights"]
+        backbones[name] = {**backbone, "weights": start(weights) if weights.endswith(".h5") else weights}
+    return {**document, "dataset": dataset, "backbones": backbones}

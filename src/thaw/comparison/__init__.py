@@ -1,0 +1,1 @@
+"""What the runs show: results, tests, intervals, claims and published rows."""

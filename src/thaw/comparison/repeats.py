@@ -1,0 +1,150 @@
+"""How far a run's accuracy rests on chance: its spread over seeds, and its cross-validation over the whole set."""
+
+import itertools
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from thaw.base import paths
+from thaw.comparison import inference
+from thaw.comparison.inference import wilson_interval
+from thaw.comparison.pairs import Pair, judge_pairs, say_pair
+from thaw.comparison.results import Results, Table, read_metrics, read_plot
+from thaw.comparison.words import NOT_RUN, percent, say_interval, to_markdown
+
+
+class Repeats(NamedTuple):
+    """What came of the runs that were trained again; a key of each mapping is the name of a run."""
+
+    listed: dict[str, list[str]]  # section, replicates or folds -> the runs that the parameters name there
+    replicates: dict[str, dict[str, Any]]  # the document of thaw.training.seeds.replicate
+    folds: dict[str, dict[str, Any]]  # that of thaw.training.folds.crossvalidate
+    predictions: dict[str, pd.DataFrame]  # of the folds: fold, actual, predicted, by the id of the photo
+
+
+def read_repeats(params: Table, folder: str | pathlib.Path = ".") -> Repeats:
+    """Return the Repeats that `params` names, from the files below `folder`; what is missing has not been run.
+
+    Raises InputError where a file does not hold what it should.
+    """
+    folder, found = pathlib.Path(folder), {}
+    listed = {"replicates": list(params.replicates), "folds": list(params.folds)}
+    for section, names in listed.items():
+        files = {name: folder / paths.find_repetition(section, name) for name in names}
+        found[section] = {name: read_metrics(file, section, name) for name, file in files.items() if file.exists()}
+    text = {"id": str, "actual": str, "predicted": str}
+    predictions = {
+        name: read_plot(folder / paths.find_fold_predictions(name), dtype=text).set_index("id")
+        for name in found["folds"]
+    }
+    return Repeats(listed, found["replicates"], found["folds"], predictions)
+
+
+def describe_repeats(repeats: Repeats, results: Results) -> str:
+    """Return the section on seeds and folds; `results` are those of the table."""
+    if not any(repeats.listed.values()):
+        return "Each run was trained once: `replicates` and `folds` of `params.yaml` name none to be trained again."
+    paragraphs = []
+    if repeats.listed["replicates"]:
+        paragraphs += _describe_replicates(repeats, results)
+    if repeats.listed["folds"]:
+        paragraphs += _describe_folds(repeats, results)
+    return "\n\n".join(paragraphs)
+
+
+def _describe_replicates(repeats: Repeats, results: Results) -> list[str]:
+    """Return the paragraphs on other seeds: a table and a sentence per run."""
+    part = results.part
+    parts = list(dict.fromkeys(("validation", part)))
+    photos = next(iter(results.scores.values()))[part]["photos"]  # the same ones for every run
+    rows, sentences = [], []
+    for name in repeats.listed["replicates"]:
+        shown = name + results.marks.get(name, "")
+        if name not in repeats.replicates:
+            rows.append([shown, NOT_RUN, *["–"] * (len(parts) + 2)])
+            continue
+        accuracy, seeds = repeats.replicates[name]["accuracy"], len(repeats.replicates[name]["seeds"])
+        values, mean, sd = (accuracy[part][key] for key in ("values", "mean", "sd"))
+        error = math.sqrt(mean * (1 - mean) / photos)
+        spreads = [f"{percent(accuracy[key]['mean'])} ± {percent(accuracy[key]['sd'])}" for key in parts]
+        rows.append([shown, str(seeds), *spreads, f"{percent(min(values))} – {percent(max(values))}", percent(error)])
+        sentences.append(f"{shown}: {_weigh_seed(sd, seeds, error, part, photos)}.")
+    header = ["Run", "Seeds", *(f"{key.capitalize()} %" for key in parts), f"Lowest – highest on {part}"]
+    header.append("Standard error of one accuracy, points")
+    rules = (
+        "**Other seeds.** The run trained again, and the frozen run that it starts from, with other first weights of "
+        "the head, other dropout and another order of the photos; the table's own training is among them. ± is the "
+        "standard deviation over the seeds, which so few of them determine roughly: below the table with its 95 % "
+        "interval, from the χ² distribution, for accuracies that scatter normally. The standard error is what the draw "
+        f"of the {part} photos alone does to an accuracy."
+    )
+    return [rules, to_markdown(header, rows), *_list(sentences)]
+
+
+def _weigh_seed(sd: float, count: int, error: float, part: str, photos: int) -> str:
+    """Return which moves an accuracy more: another seed, by `sd` over `count` of them, or other photos, by `error`."""
+    low, high = inference.sd_interval(sd, count)
+    weight = "so few seeds do not show which weighs more"
+    if high < error:
+        weight = "the photos weigh more"
+    elif low > error:
+        weight = "the seed weighs more"
+    return (
+        f"another seed moves the accuracy on {part} by {percent(sd)} points ({percent(low)} – {percent(high)}), "
+        f"{photos:,} other photos would by {percent(error)}: {weight}"
+    )
+
+
+def _describe_folds(repeats: Repeats, results: Results) -> list[str]:
+    """Return the paragraphs on cross-validation: a table, and a sentence per pair of runs."""
+    header = ["Run", "Folds", "Photos", "Accuracy %", "95 % interval", "SD over folds, points", "Macro F1"]
+    header.append(f"{results.part.capitalize()} % in the table")
+    rows = [_list_fold_scores(repeats, results, name) for name in repeats.listed["folds"]]
+    paragraphs = [
+        "**Cross-validation.** The whole set is dealt into folds, every class spread evenly and near duplicates in one "
+        "fold; each fold is predicted by a training on the others. So every photo counts once, in an accuracy with a "
+        "narrower interval (Wilson's); no epoch is chosen. The trainings share most of their photos, which neither "
+        "such an interval nor a test takes into account: no estimate from one cross-validation can, without a bias "
+        "(Bengio and Grandvalet 2004).",
+        to_markdown(header, rows),
+    ]
+    pairs = compare_folds(repeats.predictions)
+    if pairs:
+        together = f", the {len(pairs)} p values corrected together by Holm's method" if len(pairs) > 1 else ""
+        paragraphs.append(f"Photo by photo, on the same folds (McNemar's exact test{together}):")
+    return [*paragraphs, *_list([say_pair(pair, pair.paired.photos) for pair in pairs])]
+
+
+def _list_fold_scores(repeats: Repeats, results: Results, name: str) -> list[object]:
+    """Return the cells of the table of `_describe_folds` for run `name`."""
+    shown = name + results.marks.get(name, "")
+    if name not in repeats.folds:
+        return [shown, NOT_RUN, *["–"] * 6]
+    document, own = repeats.folds[name], results.scores.get(name)
+    accuracy, photos = document["accuracy"], document["photos"]
+    row = [shown, len(accuracy["values"]), f"{photos:,}", percent(accuracy["pooled"])]
+    row.append(say_interval(*wilson_interval(accuracy["pooled"], photos)))
+    row += [percent(accuracy["sd"]), f"{document['f1']['pooled']:.4f}"]
+    return [*row, percent(own[results.part]["accuracy"]) if own else NOT_RUN]
+
+
+def compare_folds(predictions: Mapping[str, pd.DataFrame]) -> list[Pair]:
+    """Return the Pairs of all runs that were cross-validated on the same folds, the p values corrected together.
+
+    `predictions` is {run: DataFrame} as Repeats has it.
+    """
+    pairs = [
+        (first, second)
+        for first, second in itertools.combinations(predictions, 2)
+        if predictions[first]["fold"].equals(predictions[second]["fold"])
+    ]
+    right = {name: table["actual"] == table["predicted"] for name, table in predictions.items()}
+    return judge_pairs(pairs, right)
+
+
+def _list(sentences: list[str]) -> list[str]:
+    """Return the sentences as a Markdown list, a paragraph of its own, or nothing where there is none."""
+    return ["\n".join(f"- {sentence}" for sentence in sentences)] if sentences else []

@@ -1,0 +1,290 @@
+"""What the stages found, read from the files that git tracks, for the runs that the parameters name."""
+
+import json
+import pathlib
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+import pandas as pd
+
+from thaw.base import paths
+from thaw.base.errors import InputError
+from thaw.base.files import read_json
+from thaw.base.names import BASELINE, PRETRAINED
+from thaw.comparison.inference import wilson_interval
+from thaw.photos.sections import Dataset
+from thaw.training.sections import BaselineRun, FinetuneRun, Folds, FrozenRun, Phase, Replicates
+
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Table(Protocol):
+    """The sections of params.yaml that name the runs and what is repeated; thaw.config.checking.Params has them."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """Where the photos come from."""
+
+    @property
+    def baseline_cnn(self) -> BaselineRun:
+        """The run that every table has."""
+
+    @property
+    def frozen(self) -> Mapping[str, FrozenRun]:
+        """The runs that train a head alone, by name."""
+
+    @property
+    def finetune(self) -> Mapping[str, FinetuneRun]:
+        """The runs that unfreeze part of a backbone, by name."""
+
+    @property
+    def replicates(self) -> Mapping[str, Replicates]:
+        """The runs that are trained with other seeds, by name."""
+
+    @property
+    def folds(self) -> Mapping[str, Folds]:
+        """The runs that are cross-validated, by name."""
+
+
+class Run(NamedTuple):
+    """One row of the comparison."""
+
+    name: str
+    kind: Literal["baseline", "frozen", "finetuned"]
+    backbone: str | None  # an entry of `backbones`
+    start: str | None  # the frozen run that a fine-tuned one goes on from
+    unfrozen: str  # what is, as `describe_unfreeze` has it
+    epochs: tuple[int, ...]  # of each phase, the frozen one first
+    unfreeze: dict[str, Any] | None = None  # what was set of thaw.networks.sections.Unfreeze, for a fine-tuned one
+    optimizer: str = ""  # of the last phase, with its rate: ``adam 0.0001``
+
+    @property
+    def training(self) -> str:
+        """The epochs as text: ``15``, or ``5 + 15``."""
+        return " + ".join(str(epochs) for epochs in self.epochs)
+
+
+class Results(NamedTuple):
+    """Everything that the report shows, but for times. A document is what a stage wrote as JSON."""
+
+    dataset: str  # as `name_dataset` has it
+    download: dict[str, Any]
+    split: dict[str, Any]
+    preprocess: dict[str, Any]
+    runs: list[Run]  # those that have been run
+    listed: list[Run]  # all that the parameters name
+    weights: dict[str, dict[str, Any]]  # backbone -> the document of its weights
+    marks: dict[str, str]  # run -> the mark of its footnote, or ""
+    notes: list[str]  # the footnotes, each with its mark
+    scores: dict[str, dict[str, Any]]  # run -> the document of its evaluation
+    part: Literal["test", "validation"]  # the part that counts: validation where the split has no test part
+
+    def has(self, run: Run) -> bool:
+        """Return whether a Run of `listed` has been run."""
+        return run.name in self.scores
+
+    @property
+    def waiting(self) -> list[Run]:
+        """The Runs that have not been run yet."""
+        return [run for run in self.listed if not self.has(run)]
+
+
+def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
+    """Return the Results of the runs in `params` from the metrics below `folder`.
+
+    A run without an evaluation counts as not run yet. Raises InputError, naming the file and the command that makes it,
+    where that holds for all of them or something else is missing.
+    """
+    folder, listed = pathlib.Path(folder), list_runs(params)
+    runs = [run for run in listed if (folder / paths.find_evaluation(run.name)).exists()] or listed[:1]
+    weights = _read_weights(runs, listed, folder)
+    scores = {run.name: read_metrics(folder / paths.find_evaluation(run.name), run.name) for run in runs}
+    part = _find_part(scores, folder)
+    needed = {run.backbone for run in runs}
+    marks, notes = mark_weights({name: document for name, document in weights.items() if name in needed})
+    return Results(
+        dataset=name_dataset(params.dataset),
+        download=read_metrics(folder / paths.DOWNLOADED, "download"),
+        split=read_metrics(folder / paths.SPLIT_COUNTS, "split"),
+        preprocess=read_metrics(folder / paths.PREPROCESSED, "preprocess"),
+        runs=runs,
+        listed=listed,
+        weights=weights,
+        marks={run.name: marks.get(run.backbone, "") if run.backbone else "" for run in runs},
+        notes=notes,
+        scores=scores,
+        part=part,
+    )
+
+
+def _read_weights(runs: list[Run], listed: list[Run], folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Return {backbone: the document of its weights} of the `listed` Runs; those that `runs` rest on must be there."""
+    needed = {run.backbone for run in runs}
+    files = {run.backbone: folder / paths.find_weights_metrics(run.backbone) for run in listed if run.backbone}
+    return {
+        name: read_metrics(file, "weights", name) for name, file in files.items() if name in needed or file.exists()
+    }
+
+
+def _find_part(scores: dict[str, dict[str, Any]], folder: pathlib.Path) -> Literal["test", "validation"]:
+    """Return the part that counts in the `scores` of the runs; raises InputError where only some have those of test."""
+    tested = [name for name, document in scores.items() if "test" in document]
+    if not tested:
+        return "validation"
+    if len(tested) < len(scores):
+        name = next(name for name in scores if name not in tested)
+        raise InputError(
+            f"{folder / paths.find_evaluation(name)}: must have scores on test, as {tested[0]} has (got none): "
+            "./run dvc repro"
+        )
+    return "test"
+
+
+def list_runs(params: Table) -> list[Run]:
+    """Return the runs of `params`: the baseline, then for each backbone its frozen runs, each before those from it.
+
+    What starts from a pretrained backbone with a head of its own comes last of its backbone.
+    """
+    baseline = params.baseline_cnn
+    optimizer = _name_optimizer(baseline)
+    runs = [Run(BASELINE, "baseline", None, None, "all (from scratch)", (baseline.epochs,), optimizer=optimizer)]
+    for backbone, start in _list_starts(params):
+        frozen = params.frozen.get(start)
+        before = (frozen.epochs,) if frozen else ()
+        if frozen:
+            unfrozen, optimizer = describe_unfreeze(None), _name_optimizer(frozen)
+            runs.append(Run(start, "frozen", backbone, None, unfrozen, before, optimizer=optimizer))
+        for name, run in params.finetune.items():
+            if run.start == start:
+                unfreeze, optimizer = run.unfreeze.model_dump(exclude_unset=True), _name_optimizer(run)
+                unfrozen, epochs, origin = describe_unfreeze(unfreeze), (*before, run.epochs), start if frozen else None
+                runs.append(Run(name, "finetuned", backbone, origin, unfrozen, epochs, unfreeze, optimizer))
+    return runs
+
+
+def _list_starts(params: Table) -> list[tuple[str, str]]:
+    """Return (backbone, what runs start from: a frozen run or a pretrained backbone), sorted by backbone, none twice.
+
+    The backbones are in the order in which the parameters first name them.
+    """
+    starts = [(frozen.backbone, name) for name, frozen in params.frozen.items()]
+    starts += [
+        (run.start.removeprefix(PRETRAINED), run.start)
+        for run in params.finetune.values()
+        if run.start.startswith(PRETRAINED)
+    ]
+    backbones = list(dict.fromkeys(backbone for backbone, _ in starts))
+    return sorted(dict.fromkeys(starts), key=lambda start: backbones.index(start[0]))
+
+
+def describe_unfreeze(unfreeze: Mapping[str, Any] | None) -> str:
+    """Return what an `unfreeze` mapping (or None) opens, as in ``last 4 blocks and stages conv4, conv5``."""
+    asked = {key: value for key, value in (unfreeze or {}).items() if value is not None and value != []}
+    if "all" in asked:
+        return "all"
+    words = []
+    for key in ("layers", "blocks"):
+        if key in asked:
+            words.append(f"last {asked[key]} {key}" if asked[key] != 1 else f"last {key[:-1]}")
+    if "from_layer" in asked:
+        words.append(f"from layer {asked['from_layer']}")
+    if "stages" in asked:
+        words.append(f"stage{'s' * (len(asked['stages']) > 1)} {', '.join(asked['stages'])}")
+    return " and ".join(words) or "nothing (head only)"
+
+
+def name_dataset(dataset: Dataset) -> str:
+    """Return what section `dataset` names, for a reader; a folder of this machine stays unnamed."""
+    if dataset.source == "tfds":
+        return dataset.name
+    if dataset.source == "archive":
+        return pathlib.PurePosixPath(urllib.parse.urlsplit(dataset.url).path).name
+    return {"folder": "a folder of photos", "sample": "the drawn sample"}[dataset.source]
+
+
+def mark_weights(weights: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str], list[str]]:
+    """Return ({backbone: mark}, notes): a footnote for each kind of weights that Keras does not vouch for.
+
+    `weights` is {backbone: the document of its weights}, in the order in which marks are given.
+    """
+    marks: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    for backbone, document in weights.items():
+        note = _describe_origin(document)
+        if note:
+            marks[backbone] = notes.setdefault(note, str(len(notes) + 1).translate(SUPERSCRIPTS))
+    return marks, [f"{mark} {note}" for note, mark in notes.items()]
+
+
+def rank_runs(results: Results) -> list[str]:
+    """Return the names of the runs, the best on validation first; of equals, the one that trains fewer parameters."""
+
+    def key(run: Run) -> tuple[float, int]:
+        scores = results.scores[run.name]
+        return -scores["validation"]["accuracy"], scores["trainable_parameters"]
+
+    return [run.name for run in sorted(results.runs, key=key)]
+
+
+def find_run_interval(scores: Mapping[str, Any], part: str) -> tuple[float, float]:
+    """Return (low, high), in [0, 1], of the 95 % interval (Wilson) of the accuracy on `part` in a run's `scores`."""
+    return wilson_interval(scores[part]["accuracy"], scores[part]["photos"])
+
+
+def read_classes(name: str, part: str, folder: str | pathlib.Path = ".") -> pd.DataFrame:
+    """Return the scores of each class on `part` as a DataFrame: class, precision, recall, f1 in [0, 1], photos."""
+    table = read_plot(pathlib.Path(folder) / paths.find_class_scores(name), dtype={"class": str})
+    return table[table["part"] == part]
+
+
+def read_metrics(path: str | pathlib.Path, *keys: str) -> Any:
+    """Return what stands under `keys` in the JSON file at `path`; raises InputError where it cannot be had."""
+    try:
+        document = read_json(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: must be JSON (line {error.lineno}: {error.msg}); ./run dvc repro makes it") from None
+    for key in keys:
+        if not isinstance(document, dict) or key not in document:
+            raise InputError(f"{path}: must have the key {'.'.join(keys)}; ./run dvc repro makes it")
+        document = document[key]
+    return document
+
+
+def read_plot(path: str | pathlib.Path, **options: Any) -> pd.DataFrame:
+    """Return the CSV table at `path`, read by pandas with `options`; a class named NA stays text.
+
+    Raises InputError where there is none, or it is no table.
+    """
+    try:
+        return pd.read_csv(path, keep_default_na=False, **options)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: must be a CSV table ({str(error).strip()}); ./run dvc repro makes it") from None
+
+
+def _name_optimizer(phase: Phase) -> str:
+    """Return the optimizer of a Phase with its rate, ``adam 0.0001``."""
+    return f"{phase.optimizer.name} {phase.optimizer.learning_rate:g}"
+
+
+def _missing(path: str | pathlib.Path) -> InputError:
+    return InputError(f"{path}: no such file; ./run dvc repro makes it")
+
+
+def _describe_origin(document: Mapping[str, Any]) -> str | None:
+    """Return the footnote that a backbone's weights ask for, or None for the file that Keras publishes."""
+    if document["weights"] == "sample":
+        return "rests on weights made here: a backbone trained on drawn flowers of other classes, not on ImageNet"
+    if document["weights"] == "random":
+        return "rests on weights made here: random numbers, trained on nothing"
+    if document["official"] is None:
+        return "Keras publishes no hash for the file of these weights; dvc.lock pins the one that came"
+    if document["official"]:
+        return None
+    if document["weights"] == "imagenet":
+        return "rests on weights that are not the file that Keras publishes: a stand-in from the mirror"
+    return "rests on weights that are not the file that Keras publishes: a file named in params.yaml"

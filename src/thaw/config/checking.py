@@ -1,0 +1,202 @@
+"""The whole of params.yaml: every section's class, and what must hold between sections.
+
+Nothing here imports TensorFlow, so a fault is reported within a second.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from thaw.base.errors import InputError, kind
+from thaw.base.names import BASELINE, PRETRAINED
+from thaw.base.sections import Compute, Section, validate
+from thaw.networks.architectures import ARCHITECTURES
+from thaw.networks.sections import Head, find_faults, find_smallest_size
+from thaw.photos.sections import Dataset
+from thaw.records.sections import Image
+from thaw.split.sections import Split
+from thaw.training.sections import BaselineRun, FinetuneRun, Folds, FrozenRun, Replicates, Training
+from thaw.weights.sections import Backbone
+
+
+class Params(NamedTuple):
+    """The checked parameters, a field per section."""
+
+    dataset: Dataset
+    split: Split
+    image: Image
+    compute: Compute
+    training: Training
+    backbones: dict[str, Backbone]
+    baseline_cnn: BaselineRun
+    frozen: dict[str, FrozenRun]
+    finetune: dict[str, FinetuneRun]
+    replicates: dict[str, Replicates] = {}  # run -> how often it is trained
+    folds: dict[str, Folds] = {}
+
+    def find_phases(self, run: str) -> tuple[str, list[FrozenRun | FinetuneRun]]:
+        """Return (what the first phase starts from, as ``pretrained/BACKBONE``, the phases that lead to `run`).
+
+        The phases are the frozen run that it starts from, if there is one, and the run itself. Raises KeyError where
+        `run` is no entry of `frozen` or `finetune`.
+        """
+        if run in self.frozen:
+            return PRETRAINED + self.frozen[run].backbone, [self.frozen[run]]
+        tuned = self.finetune[run]
+        if tuned.start not in self.frozen:
+            return tuned.start, [tuned]
+        before = self.frozen[tuned.start]
+        return PRETRAINED + before.backbone, [before, tuned]
+
+    def find_timed(self, run: str) -> str:
+        """Return the run whose latency is measured for `run`: the first whose network is the same.
+
+        The runs are taken in the order baseline_cnn, frozen, finetune. A network is a backbone and a head, compared by
+        value; that of baseline_cnn is its own. Raises KeyError where there is no such run.
+        """
+        network = self._find_network(run)
+        return next(name for name in [BASELINE, *self.frozen, *self.finetune] if self._find_network(name) == network)
+
+    def _find_network(self, run: str) -> tuple[str, Head | None] | None:
+        """Return (``pretrained/BACKBONE``, head) of a run; None for baseline_cnn."""
+        if run == BASELINE:
+            return None
+        start, phases = self.find_phases(run)
+        return start, phases[0].head
+
+
+SECTIONS: dict[str, Any] = {  # name -> a Section or an annotated union of Sections
+    "dataset": Dataset,
+    "split": Split,
+    "image": Image,
+    "compute": Compute,
+    "training": Training,
+    "baseline_cnn": BaselineRun,
+}
+
+
+ENTRIES: dict[str, type[Section]] = {  # name -> entry
+    "backbones": Backbone,
+    "frozen": FrozenRun,
+    "finetune": FinetuneRun,
+    "replicates": Replicates,
+    "folds": Folds,
+}
+
+
+def check(document: Mapping[Any, Any], file: str) -> Params:
+    """Return the Params in `document`, the mapping that `file` holds.
+
+    Raises InputError with every fault, a line each, in the tone of
+    ``params.yaml: finetune.resnet50-blocks-10.unfreeze.blocks: must be 1 to 16 for resnet50 (got 20)``.
+    """
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    known = [*SECTIONS, *ENTRIES]
+    for key in document:
+        if key not in known:
+            faults.append(f"{file}: {key}: no such section; there are {', '.join(known)}")
+    for key, cls in SECTIONS.items():
+        if key not in document:
+            faults.append(f"{file}: {key}: must be given")
+            continue
+        values[key], found = validate(cls, document[key], f"{file}: {key}")
+        faults += found
+    for key, cls in ENTRIES.items():
+        values[key], entries = {}, document.get(key)
+        if not isinstance(entries, dict):
+            faults.append(f"{file}: {key}: must be a mapping of names (got {kind(entries)})")
+            continue
+        for name, entry in entries.items():
+            if not isinstance(name, str) or not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):
+                faults.append(f"{file}: {key}.{name}: a name must be of a-z, 0-9, - and _ (got {kind(name)})")
+                continue
+            value, found = validate(cls, entry, f"{file}: {key}.{name}")
+            values[key][name] = value
+            faults += found
+    faults += _check_references(values, document, file)
+    if faults:
+        raise InputError("\n".join(faults))
+    return Params(**values)
+
+
+def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file: str) -> Iterator[str]:
+    """Yield the faults between entries; an entry with faults of its own is None here and is not looked at again."""
+    backbones, frozen, finetune = (values[key] for key in ("backbones", "frozen", "finetune"))
+    for key in ("backbones", "frozen"):
+        if document.get(key) == {}:
+            yield f"{file}: {key}: must have at least one entry"
+    yield from _check_sizes(values, file)
+    runs = [BASELINE, *frozen, *finetune]
+    for name in sorted({name for name in runs if runs.count(name) > 1}):
+        yield f"{file}: {name}: a run's name must be given once, over baseline_cnn, frozen and finetune"
+    for name, run in frozen.items():
+        if run and run.backbone not in backbones:
+            yield _say_unknown(f"{file}: frozen.{name}.backbone", backbones, run.backbone)
+    for name, run in finetune.items():
+        if run:
+            yield from _check_finetune(run, values, f"{file}: finetune.{name}")
+    for section in ("replicates", "folds"):
+        yield from _check_repetitions(section, values, file)
+
+
+def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Iterator[str]:
+    """Yield the faults between the fine-tuned run at `place` and what it starts from."""
+    backbones, frozen = values["backbones"], values["frozen"]
+    key: str | None
+    if run.start.startswith(PRETRAINED):
+        key, allowed = run.start.removeprefix(PRETRAINED), backbones
+        if run.head is None:
+            yield f"{place}.head: must be given with from: {run.start}"
+    else:
+        key, allowed = run.start, frozen
+        if run.head is not None:
+            yield f"{place}.head: must be left out, the head is that of {run.start}"
+    if key not in allowed:
+        choices = [*frozen, *(PRETRAINED + backbone for backbone in backbones)]
+        yield _say_unknown(f"{place}.from", choices, run.start)
+        return
+    if allowed is frozen:
+        key = frozen[key] and frozen[key].backbone
+    backbone = backbones.get(key)
+    if key and backbone:
+        for at, message, value in find_faults(run.unfreeze, backbone.architecture, key):
+            yield f"{place}.unfreeze.{at}: {message} (got {kind(value)})"
+
+
+def _check_repetitions(section: str, values: dict[str, Any], file: str) -> Iterator[str]:
+    """Yield the faults between the entries of `section` and the runs that they name."""
+    frozen, finetune = values["frozen"], values["finetune"]
+    for name, repetition in values[section].items():
+        if name not in frozen and name not in finetune:
+            yield _say_unknown(f"{file}: {section}.{name}", [*frozen, *finetune], name)
+            continue
+        start = finetune[name].start if finetune.get(name) else name
+        run = frozen.get(start)
+        backbone = run.backbone if run else start.removeprefix(PRETRAINED)
+        known = run or start.startswith(PRETRAINED)  # what the run starts from has no fault of its own
+        if repetition and known and repetition.backbone != backbone:
+            place = f"{file}: {section}.{name}.backbone"
+            yield f"{place}: must be that of the run, {backbone} (got {kind(repetition.backbone)})"
+
+
+def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:
+    """Yield the faults of images too small for the networks that see them."""
+    needs = {}
+    for name, backbone in values["backbones"].items():
+        if backbone:
+            smallest = ARCHITECTURES[backbone.architecture].smallest
+            needs[name] = smallest
+            size = backbone.pretraining and backbone.pretraining.size
+            if size and size < smallest:
+                yield f"{file}: backbones.{name}.pretraining.size: must be at least {smallest} for {name} (got {size})"
+    if values.get(BASELINE):
+        needs[BASELINE] = find_smallest_size(values[BASELINE].network)
+    image = values.get("image")
+    for name, smallest in needs.items():
+        if image and image.size < smallest:
+            yield f"{file}: image.size: must be at least {smallest} for {name} (got {image.size})"
+
+
+def _say_unknown(place: str, choices: Collection[str], received: object) -> str:
+    return f"{place}: must be one of {', '.join(choices) or 'no entry, there is none'} (got {kind(received)})"

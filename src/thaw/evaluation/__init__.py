@@ -1,0 +1,1 @@
+"""Stage evaluate: one trained run, scored once on every part."""

@@ -1,0 +1,55 @@
+"""One trained run, scored once on every part."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.special
+
+from thaw.base.names import PARTS
+from thaw.evaluation import scoring
+from thaw.networks.classifiers import Network
+from thaw.networks.descriptions import RunDescription
+from thaw.networks.plan import plan_trained
+from thaw.records import reading
+from thaw.store.opening import Asked, open_run
+from thaw.store.prefixes import Images
+
+BATCH = 32
+
+
+class Evaluation(NamedTuple):
+    """What scoring a run made."""
+
+    scores: dict[str, Any]  # by part, the last one first: what evaluation.scoring.score gives, to six digits
+    classes: pd.DataFrame  # a row for each class and part
+    predictions: pd.DataFrame  # a row for each photo of validation and test
+
+
+def evaluate(network: Network, description: RunDescription, records: pathlib.Path | str, asked: Asked) -> Evaluation:
+    """Score a trained network on every part of the records."""
+    index = reading.read_index(records)
+    parts = [part for part in PARTS if index["counts"][part]]
+    plan, images = plan_trained(network, description), [Images(records, part) for part in parts]
+    tail, sources = open_run(network, plan, images, asked._replace(trained=True))
+    classes, scores, by_class, predictions = index["classes"], {}, [], []
+    for part, source in zip(parts, sources, strict=True):
+        labels, ids = reading.read_labels(records, part)
+        logits = tail.predict(source.read_batches(BATCH), verbose=0)
+        scores[part] = {key: round(value, 6) for key, value in scoring.score(labels, logits).items()}
+        by_class.append(scoring.score_classes(labels, logits, classes).round(6).assign(part=part))
+        if part != "train":
+            predictions.append(_tabulate(part, ids, labels, logits, classes))
+    return Evaluation({part: scores[part] for part in reversed(parts)}, pd.concat(by_class), pd.concat(predictions))
+
+
+def _tabulate(
+    part: str, ids: np.ndarray, labels: np.ndarray, logits: np.ndarray, classes: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row per photo: id, part, actual, predicted, and the probability of each class."""
+    probabilities = scipy.special.softmax(logits.astype(np.float64), axis=1).round(5)
+    names = np.array(classes)
+    table = {"id": ids, "part": part, "actual": names[labels], "predicted": names[logits.argmax(axis=1)]}
+    return pd.DataFrame({**table, **{f"p_{label}": probabilities[:, i] for i, label in enumerate(classes)}})

@@ -1,0 +1,1 @@
+"""The networks: backbones, what is unfrozen in them, heads, cuts and costs."""

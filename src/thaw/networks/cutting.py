@@ -1,0 +1,69 @@
+"""A network taken apart at a cut."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from thaw.networks.classifiers import Network
+from thaw.networks.sections import BatchNorm
+
+
+class FixedStatistics(keras.layers.Layer):
+    """Runs a network with the BatchNorm statistics it came with, in training too; gamma and beta may train.
+
+    `network(x, training=False)` inside a functional model does not last through `fit` once the network is unfrozen;
+    in a layer's own `call` it does.
+    """
+
+    def __init__(self, network: keras.Model, **options: Any) -> None:
+        super().__init__(**options)
+        self.network = network
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return what the network makes of `x`."""
+        return self.network(x, training=False)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of what the network makes of an input of `shape`."""
+        return self.network.compute_output_shape(shape)
+
+
+def build_tail(network: Network, cut: keras.Operation, batch_norm: BatchNorm) -> keras.Model:
+    """Return what is left to train: the model from the activations at `cut`, an operation of the backbone, to the logits.
+
+    From the pixels, where `cut` is the backbone's input; from the pooled features, where it is its output: only the
+    head is left. With `batch_norm` ``batch``, open BatchNorm layers normalise by the batch and move their statistics in
+    training.
+    """
+    backbone = network.backbone
+    if cut is backbone.operations[-1]:
+        return network.head
+    if cut is backbone.operations[0]:
+        inputs = keras.Input(network.model.input_shape[1:], name="pixels")
+        features, rest = network.preprocessing(inputs), backbone
+    else:
+        inputs = features = keras.Input(cut.output.shape[1:], name="activations")
+        rest = keras.Model(cut.output, backbone.output)
+    features = rest(features) if batch_norm == "batch" else FixedStatistics(rest)(features)
+    return keras.Model(inputs, network.head(network.model.get_layer("pooling")(features)))
+
+
+def build_prefixes(network: Network, cuts: Sequence[keras.Operation]) -> keras.Model:
+    """Return the model pixels -> activations at each of `cuts`, operations of the backbone: one array, or a list.
+
+    At the backbone's output they are the pooled features (b, c).
+    """
+    pixels = keras.Input(network.model.input_shape[1:], name="pixels")
+    before = keras.Model(network.backbone.input, [cut.output for cut in cuts])
+    outputs = before(network.preprocessing(pixels), training=False)
+    last, pooling = network.backbone.operations[-1], network.model.get_layer("pooling")
+    outputs = [pooling(output) if cut is last else output for cut, output in zip(cuts, outputs, strict=True)]
+    return keras.Model(pixels, outputs if len(outputs) > 1 else outputs[0])
+
+
+def name_cut(network: Network, cut: keras.Operation) -> str:
+    """Return what metrics call the operation `cut`: its name, `pixels` for the input, `pooling` for the output."""
+    names = {id(network.backbone.operations[0]): "pixels", id(network.backbone.operations[-1]): "pooling"}
+    return str(names.get(id(cut), cut.name))

@@ -1,0 +1,101 @@
+"""What params.yaml says of a network: its head, the baseline CNN, what is unfrozen."""
+
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+
+from thaw.base.sections import Section
+from thaw.networks.architectures import ARCHITECTURES
+
+BatchNorm = Literal["frozen", "inference", "batch"]
+
+Width = Annotated[int, pydantic.Field(ge=1, le=65_536)]
+
+Dropout = Annotated[float, pydantic.Field(ge=0, lt=1, json_schema_extra={"unit": "share"})]
+
+
+class Unfreeze(Section):
+    """Key of an entry of [`finetune`](#finetune).
+
+    At least one key; several mean their union. Layers are counted as Keras lists them, those without weights included.
+    What a backbone does not have is a fault that lists what it has.
+    """
+
+    # The published reports count layers so, too. What follows the last block (the closing convolution of the
+    # MobileNetV2 and V3 families) is unfrozen with that block. The head always trains.
+    layers: Annotated[int, pydantic.Field(ge=1)] | None = pydantic.Field(
+        default=None, description="the last so many", json_schema_extra={"unit": "layers"}
+    )
+    from_layer: Annotated[int, pydantic.Field(ge=0)] | None = pydantic.Field(
+        default=None, description="all but the first so many", json_schema_extra={"unit": "layers"}
+    )
+    blocks: Annotated[int, pydantic.Field(ge=1)] | None = pydantic.Field(
+        default=None, description="the last so many, and what follows them", json_schema_extra={"unit": "blocks"}
+    )
+    stages: Annotated[list[str], pydantic.Field(min_length=1)] | None = pydantic.Field(
+        default=None,
+        description="by name: `conv2` to `conv5` of ResNet50, `stride2` (MobileNetV3Small: `stride4`) to `stride32` of "
+        "a MobileNet, `entry`, `middle` and `exit` of Xception",
+    )
+    all: Literal[True] | None = pydantic.Field(default=None, description="the whole backbone")
+
+    @pydantic.model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("must have at least one of layers, from_layer, blocks, stages, all")
+        return self
+
+
+def find_faults(unfreeze: Unfreeze, architecture: str, name: str) -> list[tuple[str, str, Any]]:
+    """Return (key, message, value) for each value of `unfreeze` that the architecture does not have.
+
+    `name` is what the message calls the backbone.
+    """
+    row = ARCHITECTURES[architecture]
+    faults: list[tuple[str, str, Any]] = []
+    for key, low, high in (("layers", 1, row.layers), ("from_layer", 0, row.layers - 1), ("blocks", 1, row.blocks)):
+        value = getattr(unfreeze, key)
+        if value is not None and not low <= value <= high:
+            faults.append((key, f"must be {low} to {high} for {name}", value))
+    for stage in unfreeze.stages or []:
+        if stage not in row.stages:
+            faults.append(("stages", f"must be of {', '.join(row.stages)} for {name}", stage))
+    return faults
+
+
+class Head(Section):
+    """Key of an entry of [`frozen`](#frozen) or [`finetune`](#finetune).
+
+    The classifier, a unit for each class, comes behind the hidden layers.
+    """
+
+    dense: list[Width] = pydantic.Field(
+        description="of each hidden layer, ReLU; `[]` for no hidden layer", json_schema_extra={"unit": "units"}
+    )
+    dropout: Dropout = pydantic.Field(
+        description="of the outputs of each hidden layer that a training step leaves out; of the pooled features where "
+        "there is no hidden layer"
+    )
+    batch_norm: bool = pydantic.Field(description="whether BatchNorm stands between each hidden layer and its ReLU")
+
+
+class BaselineNetwork(Section):
+    """Key of [`baseline_cnn`](#baseline_cnn)."""
+
+    filters: list[Width] = pydantic.Field(
+        min_length=1,
+        description="of each 3×3 valid convolution; ReLU and 2×2 max pooling follow it",
+        json_schema_extra={"unit": "filters"},
+    )
+    dense: Width = pydantic.Field(
+        description="of the hidden layer behind them, ReLU", json_schema_extra={"unit": "units"}
+    )
+    dropout: Dropout = pydantic.Field(description="of the hidden layer's outputs that a training step leaves out")
+
+
+def find_smallest_size(settings: BaselineNetwork) -> int:
+    """Return the least size of image, in pixels a side, that leaves the baseline CNN's last pooling one pixel."""
+    size = 1
+    for _ in settings.filters:
+        size = 2 * size + 2  # 2x2 pooling halves, the 3x3 valid convolution takes two
+    return size

@@ -1,0 +1,1 @@
+"""Stage preprocess: photos as TFRecords, and the pipelines that read them."""

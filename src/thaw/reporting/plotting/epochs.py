@@ -1,0 +1,133 @@
+"""Figures over epochs: the learning curves of a run, several runs beside each other, one training at several ages."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from thaw.reporting.plotting.style import (
+    FAINT,
+    INK,
+    LOOKS,
+    PART_COLOURS,
+    SCRATCH,
+    add_notes,
+    make_figure,
+    set_whole_ticks,
+    use_style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class _Panel(NamedTuple):
+    """A panel of the learning curves."""
+
+    title: str
+    scale: float
+    scores: dict[str, str]  # score -> the style of its line
+
+
+CURVES = (
+    _Panel("loss, nats", 1, {"loss": "solid"}),
+    _Panel("accuracy, %", 100, {"accuracy": "solid"}),
+    _Panel("macro F1, %", 100, {"f1": "solid"}),
+    _Panel("macro precision (dashed) and recall (dotted), %", 100, {"precision": "dashed", "recall": "dotted"}),
+)
+
+
+def draw_curves(history: pd.DataFrame, unfrozen_after: int | None, title: str, notes: Sequence[str] = ()) -> "Figure":
+    """Return a Figure of loss, accuracy, macro F1, and macro precision and recall per epoch, on train and validation.
+
+    `history` has a row per epoch: epoch, and train_* and validation_* of loss (nats; what is not a number is left out,
+    and a text in the panel reports it), accuracy, f1, precision and recall in [0, 1]. A vertical line stands behind
+    epoch `unfrozen_after` (or None), where part of the backbone is unfrozen. `notes` are lines below the figure.
+    """
+    with use_style():
+        figure = make_figure(4.4 + 0.15 * len(notes))
+        figure.suptitle(textwrap.fill(title, 70), x=0.01, ha="left", weight="bold", size=10)
+        epochs = history["epoch"]
+        for axes, panel in zip(figure.subplots(2, 2, sharex=True).flat, CURVES, strict=True):
+            _draw_panel(axes, history, panel)
+            axes.set_title(panel.title, size=8.5)
+            axes.set(xlim=(epochs.min() - 0.6, epochs.max() + 0.6))
+            set_whole_ticks(axes.xaxis, 6)
+            if unfrozen_after is not None:
+                axes.axvline(unfrozen_after + 0.5, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        loss, accuracy, *lower = figure.axes
+        loss.set_ylim(bottom=0)
+        accuracy.legend(loc="lower right", fontsize=8)
+        for axes in lower:
+            axes.set(xlabel="epoch")
+        if unfrozen_after is not None:
+            loss.annotate(
+                "thawed", (unfrozen_after + 0.5, 1), xycoords=("data", "axes fraction"), xytext=(4, -2),
+                textcoords="offset points", va="top", size=8, color=FAINT,
+            )  # fmt: skip
+        add_notes(figure, notes)
+    return figure
+
+
+def draw_histories(runs: Iterable[tuple[str, pd.DataFrame]], notes: Sequence[str] = ()) -> "Figure":
+    """Return a Figure of validation accuracy per epoch of several runs, each named in the legend.
+
+    `runs` are (words, history), the history with columns epoch and validation_accuracy in [0, 1].
+    """
+    with use_style():
+        figure = make_figure(3.4)
+        axes = figure.subplots()
+        looks = [look for look in LOOKS.values() if look != LOOKS[SCRATCH]]
+        for number, (words, history) in enumerate(runs):
+            look, dashes = looks[number % len(looks)], ("solid", (0, (4, 2)), (0, (1, 1)))[number % 3]
+            axes.plot(history["epoch"], 100 * history["validation_accuracy"], color=look.colour, ls=dashes, label=words)
+        axes.set(xlabel="epoch", ylabel="validation accuracy, %")
+        set_whole_ticks(axes.xaxis, 8)
+        figure.legend(loc="outside upper left", ncols=2, fontsize=8.5)
+        add_notes(figure, notes)
+    return figure
+
+
+def draw_ages(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "Figure":
+    """Return a Figure of the accuracy on validation and `part` by the epochs of one training stopped at several ages.
+
+    `table` has columns epochs, validation and `part`, accuracies in [0, 1]. A ring marks the best on `part`.
+    """
+    with use_style():
+        figure = make_figure(3.0)
+        axes = figure.subplots()
+        axes.plot(
+            table["epochs"], 100 * table["validation"], "o-", color=PART_COLOURS["validation"], label="validation"
+        )
+        if part != "validation":
+            axes.plot(table["epochs"], 100 * table[part], "s-", color=INK, label=part)
+        best = table.loc[table[part].idxmax()]
+        axes.plot(best["epochs"], 100 * best[part], "o", markersize=14, markerfacecolor="none", color=INK)
+        axes.set(xlabel="epochs", ylabel="accuracy, %")
+        axes.legend(loc="lower right")
+        add_notes(figure, notes)
+    return figure
+
+
+def _draw_panel(axes: "Axes", history: pd.DataFrame, panel: _Panel) -> None:
+    """Draw the scores of a panel, a line for each part and score."""
+    epochs = history["epoch"]
+    dot = 3 if len(history) < 3 else 0  # points: few epochs make no line that could be seen
+    for part, colour in PART_COLOURS.items():
+        for score, line in panel.scores.items():
+            values = panel.scale * history[f"{part}_{score}"].replace([np.inf, -np.inf], np.nan)
+            axes.plot(epochs, values, color=colour, linestyle=line, label=part, marker="o", markersize=dot)
+            if score == "loss" and values.isna().any():
+                _say_gap(axes, part, epochs[values.isna()].iloc[0], colour)
+
+
+def _say_gap(axes: "Axes", part: str, epoch: int, colour: str) -> None:
+    """Write into `axes` from which epoch on the loss of `part` is not a number."""
+    height = 0.93 - 0.09 * list(PART_COLOURS).index(part)
+    axes.text(
+        0.97, height, f"{part}: not a number from epoch {epoch}", transform=axes.transAxes, ha="right", va="top",
+        size=7.5, color=colour,
+    )  # fmt: skip

@@ -1,0 +1,185 @@
+"""Figures of all runs: each one's accuracy with its interval, against what it is or costs."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from thaw.reporting.plotting.style import (
+    BAND,
+    FAINT,
+    INK,
+    NAME_WIDTH,
+    PALE,
+    PART_COLOURS,
+    Entry,
+    add_legend,
+    add_notes,
+    draw_intervals,
+    make_figure,
+    make_sample,
+    set_whole_ticks,
+    shorten,
+    use_style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FRONT: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 2))}  # the line of the Pareto front
+
+
+def draw_overview(
+    table: pd.DataFrame, part: str, best: str, notes: Sequence[str] = (), role: str = "the best on validation"
+) -> "Figure":
+    """Return a Figure of every run's accuracy on `part` as a marker on its 95 % interval, in the order of `table`.
+
+    `table` has columns run, mark (of its footnote, or ""), thaws (what is unfrozen, in words), kind (baseline, frozen
+    or finetuned), family, group (runs of one group stand together), accuracy, low and high in [0, 1]. The run named
+    `best`, which the legend calls `role`, is set in bold, and a band carries its interval down to the others. `notes`
+    are lines below the figure.
+    """
+    with use_style():
+        names = [textwrap.wrap(name, NAME_WIDTH) for name in table["run"] + table["mark"]]
+        starts = table["group"].ne(table["group"].shift()).cumsum() - 1
+        heights = np.arange(len(table)) + 0.45 * starts.to_numpy()
+        most_lines = max(len(lines) for lines in names)
+        figure = make_figure(1.6 + (0.2 + 0.15 * most_lines) * (heights[-1] + 1))
+        axes = figure.subplots()
+        draw_intervals(axes, table, heights)
+        shown = table[table["run"] == best].iloc[0]
+        band = axes.axvspan(100 * shown["low"], 100 * shown["high"], color=BAND, zorder=0.4)
+        for run, opened, height, lines in zip(table["run"], table["thaws"], heights, names, strict=True):
+            _name_run(axes, height, "\n".join(lines), opened, bold=run == best)
+        axes.set(ylim=(heights[-1] + 0.6, -0.6), yticks=[], xlabel=f"{part} accuracy, %, with its 95 % interval")
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="y", visible=False)
+        set_whole_ticks(axes.xaxis, 6, steps=[1, 2, 5, 10])
+        printed = axes.twinx()
+        printed.set(ylim=axes.get_ylim())
+        printed.set_yticks(heights, [_print_accuracy(row) for row in table.to_dict("records")], size=8.5)
+        printed.tick_params(length=0)
+        printed.grid(visible=False)
+        printed.spines[:].set_visible(False)
+        add_legend(figure, table, [Entry(band, f"interval of {role} (bold)")])
+        add_notes(figure, notes)
+    return figure
+
+
+def draw_experiments(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "Figure":
+    """Return a Figure of accuracy by the number of the run in the table: `part` with its interval, and other parts.
+
+    `table` as `draw_overview` takes it, with columns number, train and validation (accuracies in [0, 1]).
+    """
+    with use_style():
+        longest = min(NAME_WIDTH, int(table["run"].str.len().max()))
+        figure = make_figure(3.6 + 0.07 * longest)
+        axes = figure.subplots()
+        numbers = table["number"].to_numpy()
+        others = [("train", "v", 3.5)] + ([("validation", "_", 9)] if part != "validation" else [])
+        entries = []
+        for name, marker, size in others:
+            (line,) = axes.plot(numbers, 100 * table[name], marker, color=PART_COLOURS[name], markersize=size, mew=1.4)
+            entries.append(Entry(line, name))
+        draw_intervals(axes, table, numbers, upright=True)
+        for number in np.flatnonzero(table["group"].ne(table["group"].shift()))[1:]:
+            axes.axvline(numbers[number] - 0.5, color=PALE, linewidth=1.2)
+        names = [shorten(name, NAME_WIDTH) for name in table["run"] + table["mark"]]
+        labels = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
+        axes.set_xticks(numbers, labels, rotation=90, size=8)
+        axes.set(xlim=(numbers.min() - 0.7, numbers.max() + 0.7), ylabel="accuracy, %")
+        axes.set_title(f"{part} accuracy with its 95 % interval, by number of the run", size=9)
+        axes.grid(axis="x", visible=False)
+        axes.tick_params(axis="x", length=0)
+        add_legend(figure, table, entries)
+        add_notes(figure, notes)
+    return figure
+
+
+def draw_strategies(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "Figure":
+    """Return a Figure of accuracy on `part` by what is unfrozen, the families of backbones side by side in each row.
+
+    `table` as `draw_overview` takes it; the rows stand in the order in which the table first names what is unfrozen.
+    """
+    with use_style():
+        strategies = list(dict.fromkeys(table["thaws"]))
+        most = int(table["thaws"].value_counts().max())
+        figure = make_figure(1.4 + (0.14 + 0.13 * most) * len(strategies))
+        axes = figure.subplots()
+        heights = np.empty(len(table))
+        for row, strategy in enumerate(strategies):
+            places = np.flatnonzero(table["thaws"] == strategy)
+            heights[places] = row + (np.arange(len(places)) - (len(places) - 1) / 2) * 0.72 / most
+        draw_intervals(axes, table, heights)
+        for row in range(1, len(strategies)):
+            axes.axhline(row - 0.5, color=PALE, linewidth=0.8)
+        axes.set_yticks(range(len(strategies)), [textwrap.fill(words, NAME_WIDTH) for words in strategies])
+        axes.set(ylim=(len(strategies) - 0.5, -0.5), xlabel=f"{part} accuracy, %, with its 95 % interval")
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        add_legend(figure, table)
+        add_notes(figure, notes)
+    return figure
+
+
+def find_front(costs: ArrayLike, accuracies: ArrayLike) -> np.ndarray:
+    """Return (n,) bool: the Pareto front, runs that none is better than in accuracy without costing more.
+
+    Of equals in both, all are on it.
+    """
+    costs, accuracies = np.asarray(costs, float), np.asarray(accuracies, float)
+    beaten = (costs[None] <= costs[:, None]) & (accuracies[None] >= accuracies[:, None])
+    beaten &= (costs[None] < costs[:, None]) | (accuracies[None] > accuracies[:, None])
+    return np.logical_not(beaten.any(axis=1))
+
+
+def draw_tradeoff(table: pd.DataFrame, cost: str, label: str, part: str, notes: Sequence[str] = ()) -> "Figure":
+    """Return a Figure of accuracy on `part` against the column `cost` of `table`, named `label`, on a log axis.
+
+    `table` as `draw_overview` takes it, with columns number and `cost`. A line joins the Pareto front, whose runs carry
+    their numbers; their names stand below.
+    """
+    with use_style():
+        front = table[find_front(table[cost], table["accuracy"])].sort_values([cost, "accuracy"])
+        legend = "Pareto front: " + ", ".join(f"{row.number} {row.run}{row.mark}" for row in front.itertuples())
+        figure = make_figure(4.2)
+        axes = figure.subplots()
+        axes.step(front[cost], 100 * front["accuracy"], where="post", **FRONT)
+        draw_intervals(axes, table, table[cost].to_numpy(float), upright=True, faint=True)
+        for above, row in enumerate(front.to_dict("records")):
+            axes.annotate(
+                str(row["number"]), (row[cost], 100 * row["accuracy"]), textcoords="offset points", size=8.5,
+                xytext=(-6, 5) if above % 2 else (6, -5), ha="right" if above % 2 else "left",
+                va="bottom" if above % 2 else "top", weight="bold",
+            )  # fmt: skip
+        axes.set(xscale="log", xlabel=f"{label} (log scale)", ylabel=f"{part} accuracy, %, with its 95 % interval")
+        _print_plain_numbers(axes, narrow=table[cost].max() < 30 * table[cost].min())
+        add_legend(figure, table, [Entry(make_sample(**FRONT), "Pareto front")])
+        add_notes(figure, [legend, *notes])
+    return figure
+
+
+def _name_run(axes: "Axes", height: float, name: str, opened: str, bold: bool) -> None:
+    """Write left of `axes` at `height` the `name` of a run, and below it what it opens."""
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
+    weight = "bold" if bold else "normal"
+    axes.annotate(name, (0, height), xytext=(-8, -1), va="bottom", weight=weight, linespacing=1.1, **place)
+    axes.annotate(opened, (0, height), xytext=(-8, -2), va="top", size=7.5, color=FAINT, **place)
+
+
+def _print_accuracy(row: dict[str, float]) -> str:
+    return f"{100 * row['accuracy']:.1f}   {100 * row['low']:.1f} – {100 * row['high']:.1f}"
+
+
+def _print_plain_numbers(axes: "Axes", narrow: bool) -> None:
+    """Have the log axis across carry plain numbers; a `narrow` one has more ticks than the powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if narrow:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

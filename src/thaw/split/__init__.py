@@ -1,0 +1,1 @@
+"""Stage split: which photos train, which validate and which test."""

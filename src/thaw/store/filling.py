@@ -1,0 +1,109 @@
+"""Filling the store: one pass over the images for every prefix that is asked for."""
+
+import concurrent.futures
+import contextlib
+import errno
+import fcntl
+import os
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from thaw.base.progress import track
+from thaw.networks import cutting
+from thaw.records import reading
+from thaw.store import prefixes
+from thaw.store.entries import DOCUMENT, VALUES, find_entry, is_whole, write_entry
+from thaw.store.eviction import make_room, say_no_room
+from thaw.store.locks import lock, try_lock
+from thaw.store.place import make_store
+from thaw.store.prefixes import Images, Prefix
+from thaw.store.sources import Source
+
+
+def open_part(prefix: Prefix, images: Images, find_others: Callable[[], Sequence[Prefix]] = tuple) -> Source | None:
+    """Return the Source of what `prefix` makes of `images`, stored if it is not there yet; None where there is no room.
+
+    `find_others` returns prefixes of the same network that other runs will ask for: a pass over the images stores
+    theirs too, as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError where
+    THAW_STORE is no folder that can be written or THAW_STORE_GIB no number.
+    """
+    store = make_store()
+    if store is None:
+        return None
+    entry, filled = find_entry(store, prefix, images), False
+    while True:
+        hold = lock(entry, "used", fcntl.LOCK_SH)
+        if filled and (entry / DOCUMENT).exists() and (entry / VALUES).exists() or is_whole(entry):
+            now = time.time_ns()  # finer than what the system would set
+            os.utime(entry / DOCUMENT, ns=(now, now))  # eviction goes by it
+            labels, _ = reading.read_labels(images.folder, images.part)
+            return Source(np.load(entry / VALUES, mmap_mode="r"), labels, hold)
+        hold.close()
+        with contextlib.closing(lock(entry, "filled", fcntl.LOCK_EX)):
+            if not is_whole(entry):
+                try:
+                    stored = _fill(prefix, images, entry, find_others)
+                except OSError as error:
+                    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                        raise
+                    stored = False  # others filled the disk meanwhile
+                if not stored:
+                    say_no_room(store, prefix.bytes_per_image * images.count_photos())
+                    return None
+        filled = True
+
+
+def _fill(prefix: Prefix, images: Images, entry: pathlib.Path, find_others: Callable[[], Sequence[Prefix]]) -> bool:
+    """Store what `prefix`, and those of the others that there is room for, make of `images`, in one pass.
+
+    Returns False, and computes nothing, where there is no room.
+    """
+    others = find_others()  # takes seconds, in which no other run should wait for its turn below
+    with contextlib.ExitStack() as stack:
+        # One process at a time looks for room, until what it takes can be seen by the next.
+        with contextlib.closing(lock(entry.parent / "room", "taken", fcntl.LOCK_EX)):
+            room = make_room(entry, prefix.bytes_per_image * images.count_photos())
+            if room is None:
+                return False
+            targets = [(prefix, entry)]
+            for other in others:
+                place, size = find_entry(entry.parent, other, images), other.bytes_per_image * images.count_photos()
+                if size > room or place.exists() or place in dict(targets).values():
+                    continue
+                if held := try_lock(place, "filled"):
+                    stack.enter_context(contextlib.closing(held))
+                    if not place.exists():  # or another run has finished it meanwhile
+                        targets.append((other, place))
+                        room -= size
+            writers = [stack.enter_context(write_entry(*target, images)) for target in targets]
+        model = cutting.build_prefixes(prefix.network, [target.operation for target, _ in targets])
+
+        run = tf.function(lambda batch: tf.nest.flatten(model(batch, training=False)), reduce_retracing=True)
+
+        count = images.count_photos()
+        batches = track(
+            reading.read_batches(images.folder, images.part, prefixes.FILL_BATCH, boxes=images.boxes),
+            f"activations at {', '.join(target.cut for target, _ in targets)}; {images.part}",
+            -(-count // prefixes.FILL_BATCH),
+            "batches",
+        )
+
+        def write_all(outputs: list[tf.Tensor]) -> None:
+            for write, values in zip(writers, outputs, strict=True):
+                write(values.numpy())
+
+        # One batch is written while the next is computed.
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
+        written: concurrent.futures.Future[None] | None = None
+        for batch, _ in batches:
+            outputs = run(batch)
+            if written:
+                written.result()
+            written = pool.submit(write_all, outputs)
+        if written:
+            written.result()
+    return True

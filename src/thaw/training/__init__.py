@@ -1,0 +1,1 @@
+"""Stages baseline_cnn, train_frozen, finetune, replicate and crossvalidate."""

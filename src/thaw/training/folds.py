@@ -1,0 +1,69 @@
+"""Cross-validation of a run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedKFold
+
+from thaw.base.errors import InputError
+from thaw.base.progress import track
+from thaw.evaluation import scoring
+from thaw.records import reading
+from thaw.training.repeating import SCORES, Repeated, place_parts, summarize, train_again
+from thaw.training.resuming import Unfinished
+from thaw.training.runs import Setting
+
+
+def crossvalidate(
+    repeated: Repeated, groups: pd.Series, seed: int, setting: Setting
+) -> tuple[dict[str, Any], pd.DataFrame, list[Unfinished]]:
+    """Cross-validate a run over all the records: each photo is scored by a training without it.
+
+    `groups` names the group of near duplicates of each photo, by its id; `seed` deals the folds. Returns (scores, a row
+    with the prediction of each photo, the states of the trainings). Raises InputError where a class has too few photos.
+    """
+    classes, parts = reading.read_index(setting.records)["classes"], place_parts(setting.records)
+    read = [reading.read_labels(setting.records, part) for part in parts]
+    labels, ids = (np.concatenate(both) for both in zip(*read, strict=True))
+    count, place = repeated.times, f"params.yaml: folds.{repeated.name}.count"
+    folds = deal_folds(labels, groups.loc[ids].to_numpy(), count, seed, classes, place)
+    logits, states = np.empty((len(labels), len(classes)), np.float32), []
+    for fold in track(range(count), f"{repeated.name}: folds", count, "trainings"):
+        held = np.flatnonzero(folds == fold)
+        made, kept = train_again(repeated, setting, np.flatnonzero(folds != fold), [held])
+        logits[held] = made[0]
+        states += kept
+    pooled = scoring.score(labels, logits)
+    by_fold = [scoring.score(labels[folds == fold], logits[folds == fold]) for fold in range(count)]
+    document: dict[str, Any] = {"photos": len(labels)}
+    for score in SCORES:
+        spread = summarize([scores[score] for scores in by_fold])
+        document[score] = {"pooled": round(pooled[score], 6), **spread}
+    named = np.array(classes)
+    table = {"id": ids, "fold": folds + 1, "actual": named[labels], "predicted": named[logits.argmax(axis=1)]}
+    return document, pd.DataFrame(table).sort_values("id"), states
+
+
+def deal_folds(
+    labels: np.ndarray, groups: np.ndarray, count: int, seed: int, classes: Sequence[str], place: str
+) -> np.ndarray:
+    """Return (n,) int, the fold of each photo from 0 on: every class spread evenly, near duplicates in one fold.
+
+    `labels` (n,) int and `groups` (n,) str are those of each photo. As for the split, a group counts as one photo, of
+    its first one's class: scikit-learn's StratifiedGroupKFold may leave a fold empty (its issue 34828). Raises
+    InputError at `place`, the key of `count`, where a class has fewer groups than folds.
+    """
+    first, inverse = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    sizes = np.bincount(labels[first], minlength=len(classes))
+    if sizes.min() < count:
+        raise InputError(
+            f"{place}: must be at most {sizes.min()}, the photos of '{classes[int(sizes.argmin())]}', near duplicates "
+            f"counted once (got {count})"
+        )
+    folds = np.empty(len(first), int)
+    dealt = StratifiedKFold(count, shuffle=True, random_state=seed).split(first, labels[first])
+    for fold, (_, held) in enumerate(dealt):
+        folds[held] = fold
+    return folds[inverse]

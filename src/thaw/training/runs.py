@@ -1,0 +1,179 @@
+"""Training the runs of the table: each takes what it reads and returns what it made."""
+
+import pathlib
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import pandas as pd
+
+from thaw.base import paths
+from thaw.base.files import read_json
+from thaw.base.names import BASELINE, PRETRAINED
+from thaw.base.sections import Compute
+from thaw.networks import classifiers, costs
+from thaw.networks.classifiers import Network
+from thaw.networks.descriptions import BackboneDescription, PretrainedDescription, RunDescription
+from thaw.networks.plan import Opening, Plan, plan_run, unfreeze
+from thaw.records import reading, views
+from thaw.store.opening import Asked, open_run
+from thaw.store.place import find_unfinished
+from thaw.store.prefixes import Images
+from thaw.store.sources import Pixels
+from thaw.training.loop import fit
+from thaw.training.resuming import Unfinished
+from thaw.training.sections import BaselineRun, FinetuneRun, FrozenRun, Training
+
+
+class Setting(NamedTuple):
+    """What all trainings of a stage share."""
+
+    training: Training
+    compute: Compute
+    records: pathlib.Path | str  # the folder that preprocess wrote
+    others: Sequence[Opening] = ()  # of the runs on the same backbone, for the store; changes no result
+
+
+class Start(NamedTuple):
+    """What the training of a run on a backbone starts from."""
+
+    name: str  # a frozen run, or pretrained/BACKBONE
+    description: PretrainedDescription | RunDescription
+    weights: pathlib.Path  # of the backbone alone for pretrained/BACKBONE, else of the whole network
+
+    @property
+    def backbone(self) -> BackboneDescription:
+        """What the backbone is."""
+        found = self.description["backbone"]
+        assert found is not None  # config checks that no run starts from the baseline CNN
+        return found
+
+
+class Trained(NamedTuple):
+    """What the training of a run made."""
+
+    run: str
+    network: Network
+    description: RunDescription
+    history: pd.DataFrame  # a row per epoch, without what was measured in time
+    metrics: dict[str, Any]
+    timing: dict[str, Any]  # seconds and memory: they differ from run to run, and no stage depends on them
+    state: Unfinished  # to be discarded once all of this is written
+
+
+def read_start(name: str, folder: pathlib.Path | str = ".") -> Start:
+    """Return the Start `name`, a frozen run or pretrained/BACKBONE, below `folder`, the one of dvc.yaml."""
+    folder = pathlib.Path(folder)
+    return Start(name, read_json(folder / paths.find_description(name)), folder / paths.find_weights(name))
+
+
+def train_baseline(run: BaselineRun, setting: Setting) -> Trained:
+    """Train the baseline CNN."""
+    index = reading.read_index(setting.records)
+    network = classifiers.build_baseline(run.network, index["size"], len(index["classes"]))
+    description = _describe(BASELINE, index, network) | {"backbone": None, "network": run.network.model_dump()}
+    return _train(network, None, cast(RunDescription, description), run, setting)
+
+
+def train_frozen(name: str, run: FrozenRun, start: Start, setting: Setting) -> Trained:
+    """Train the new head of frozen run `name` on the pooled features of its pretrained backbone."""
+    return _train_from(name, run, start, Opening(None, "inference", run.passes), setting)
+
+
+def finetune(name: str, run: FinetuneRun, start: Start, setting: Setting) -> Trained:
+    """Train what fine-tuned run `name` unfreezes, and the head, on from `start`."""
+    return _train_from(name, run, start, Opening(run.unfreeze, run.batch_norm, run.passes), setting)
+
+
+def _train_from(name: str, run: FrozenRun | FinetuneRun, start: Start, opening: Opening, setting: Setting) -> Trained:
+    index = reading.read_index(setting.records)
+    backbone, pretrained = start.backbone, start.name.startswith(PRETRAINED)
+    head = _find_head(run) if pretrained else cast(RunDescription, start.description)["head"]
+    network = classifiers.build_described(backbone, index["size"], head, len(index["classes"]))
+    (network.backbone if pretrained else network.model).load_weights(start.weights)
+    plan = plan_run(network, backbone["architecture"], opening)
+    unfreeze(network, plan)
+    description = _describe(name, index, network) | {
+        "backbone": backbone,
+        "head": head,
+        "from": start.name,
+        "unfreeze": opening.unfreeze and opening.unfreeze.model_dump(exclude_unset=True),
+        "batch_norm": plan.batch_norm,
+        "cut": plan.cut_name,
+        "stored": plan.stored,
+    }
+    return _train(network, plan, cast(RunDescription, description), run, setting)
+
+
+def _find_head(run: FrozenRun | FinetuneRun) -> dict[str, Any]:
+    assert run.head is not None  # config checks that a run from pretrained/BACKBONE has one
+    return run.head.model_dump()
+
+
+def _describe(name: str, index: dict[str, Any], network: Network) -> dict[str, Any]:
+    return {
+        "run": name,
+        "size": index["size"],
+        "classes": index["classes"],
+        "trainable_parameters": classifiers.count_parameters(network.model.trainable_weights),
+        "total_parameters": network.model.count_params(),
+    }
+
+
+def _train(
+    network: Network,
+    plan: Plan | None,
+    description: RunDescription,
+    run: BaselineRun | FrozenRun | FinetuneRun,
+    setting: Setting,
+) -> Trained:
+    start, name, index = time.perf_counter(), description["run"], reading.read_index(setting.records)
+    images = [
+        Images(setting.records, "train", views.draw_boxes(run.augmentation, view, index["counts"]["train"]))
+        for view in range(run.views)
+    ]
+    images.append(Images(setting.records, "validation"))
+    tail, sources = open_run(network, plan, images, Asked(setting.compute, setting.others))
+    behind, counted = ({id(w) for w in model.trainable_weights} for model in (tail, network.model))
+    if behind != counted:
+        raise RuntimeError(f"{name}: what is left behind the cut does not hold all that is to be trained, and no more")
+    filled = time.perf_counter()
+    state = Unfinished(
+        find_unfinished(),
+        [
+            description,
+            run.model_dump(mode="json", by_alias=True),
+            setting.training.model_dump(),
+            setting.compute.model_dump(),
+            index["digest"],
+            classifiers.digest_weights(network.model),
+            type(sources[0]).__name__,
+        ],
+    )
+    history = fit(tail, sources[:-1], sources[-1], run, setting.training, state)
+    seconds, waiting = history.pop("seconds"), history.pop("waiting")
+    flops = costs.count_run_flops(network, plan and plan.cut)._asdict()
+    timing = {
+        "seconds": {
+            "prefix": round(filled - start, 2),
+            "per_epoch": round(seconds.mean(), 3),
+            "training": round(seconds.sum(), 2),
+        },
+        "waiting_share": round(waiting.iloc[-1] / seconds.iloc[-1], 4),
+        "batches_from": "records" if isinstance(sources[0], Pixels) else "store",
+        "peak_memory_mib": round(measure_peak_memory() / 2**20),
+    }
+    metrics = {"epochs": run.epochs, "cut": description.get("cut", "pixels"), "flops": flops}
+    return Trained(name, network, description, history, metrics, timing, state)
+
+
+def measure_peak_memory() -> int:
+    """Return the peak resident memory of this process in bytes."""
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():  # of this program alone: getrusage begins with the peak of the process that started it
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

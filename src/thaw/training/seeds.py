@@ -1,0 +1,33 @@
+"""A run trained again with other seeds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from thaw.base.progress import track
+from thaw.evaluation import scoring
+from thaw.records import reading
+from thaw.training.repeating import SCORES, Repeated, place_parts, summarize, train_again
+from thaw.training.resuming import Unfinished
+from thaw.training.runs import Setting
+
+
+def replicate(repeated: Repeated, own: Mapping[str, Any], setting: Setting) -> tuple[dict[str, Any], list[Unfinished]]:
+    """Train a run with the seeds that follow the table's; return (how its scores vary, the states of the trainings).
+
+    `own` are the scores of the table's own run by part, which count as those of the first seed.
+    """
+    rows = place_parts(setting.records)
+    parts = [part for part in rows if part != "train"]
+    labels = {part: reading.read_labels(setting.records, part)[0] for part in parts}
+    found: list[dict[str, Any]] = [{part: own[part] for part in parts}]
+    states: list[Unfinished] = []
+    first, count = setting.training.seed, repeated.times
+    for seed in track(range(first + 1, first + count), f"{repeated.name}: other seeds", count - 1, "trainings"):
+        seeded = setting._replace(training=setting.training.model_copy(update={"seed": seed}))
+        logits, kept = train_again(repeated, seeded, rows["train"], [rows[part] for part in parts])
+        found.append({part: scoring.score(labels[part], made) for part, made in zip(parts, logits, strict=True)})
+        states += kept
+    document: dict[str, Any] = {"seeds": list(range(first, first + count))}
+    for score in SCORES:
+        document[score] = {part: summarize([scores[part][score] for scores in found]) for part in reversed(parts)}
+    return document, states

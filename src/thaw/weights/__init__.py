@@ -1,0 +1,1 @@
+"""Stage weights: the weights that a backbone starts from."""

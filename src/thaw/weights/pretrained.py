@@ -1,0 +1,106 @@
+"""Where a backbone's first weights come from: ImageNet, a file, the drawn sample, or chance."""
+
+import pathlib
+from typing import Any
+
+import keras
+
+from thaw.base import paths
+from thaw.base.errors import InputError
+from thaw.base.files import digest_of, publish, write_json
+from thaw.base.names import PRETRAINED
+from thaw.networks import backbones
+from thaw.networks.architectures import ARCHITECTURES, FILES
+from thaw.networks.costs import count_flops
+from thaw.photos.fetching import DOWNLOADS, fetch
+from thaw.weights.on_flowers import pretrain_on_flowers
+from thaw.weights.sections import Backbone
+
+RANDOM_SIZE = 224  # pixels; the weights of a convolutional backbone do not depend on it
+
+
+def pretrain(name: str, backbone: Backbone) -> tuple[keras.Model, dict[str, Any]]:
+    """Return (model, document): the no-top network of `backbone`, entry `name` of `backbones`, with its first weights.
+
+    The document names their source: `official` is True where they are the file that keras.applications publishes,
+    False where they are another file or were made here, None where Keras publishes no hash to compare with.
+
+    Raises InputError where a file is missing, was downloaded and is not the published one, or does not fit.
+    """
+    official: bool | None = False
+    file: dict[str, str] = {}
+    if backbone.weights == "sample":
+        model = pretrain_on_flowers(backbone)
+    else:
+        model = backbones.build(backbone.architecture, backbone.width, RANDOM_SIZE)
+        if backbone.weights != "random":
+            path, official = _find_file(name, backbone)
+            _load(model, path, backbone.architecture)
+            file = {"file": path.name, "file_sha256": digest_of(path)}
+    return model, {
+        "name": name,
+        "architecture": backbone.architecture,
+        "width": backbone.width,
+        "weights": backbone.weights,
+        "official": official,
+        **file,
+        **({} if backbone.preprocessing == "own" else {"preprocessing": backbone.preprocessing}),
+    }
+
+
+def describe_network(model: keras.Model, architecture: str) -> dict[str, Any]:
+    """Return {parameters, layers, blocks} of the no-top network `model`, built for photos of any size.
+
+    `blocks` has an entry per block: its stage, the name of its last operation, and the layers, parameters and FLOPs of
+    a forward pass up to there. What comes before the first block is stage `stem`, what comes behind the last one `top`.
+    """
+    row, operations = ARCHITECTURES[architecture], model.operations
+    ends = backbones.find_blocks(model, architecture)
+    stages = ["stem", *(stage for stage, count in row.stages.items() for _ in range(count))]
+    if ends[-1] is not operations[-1]:
+        ends, stages = [*ends, operations[-1]], [*stages, "top"]
+    layers = {id(layer) for layer in model.layers}
+    blocks = []
+    for stage, end in zip(stages, ends, strict=True):
+        passed = operations[: operations.index(end) + 1]
+        inside = [operation for operation in passed if id(operation) in layers]
+        parameters = sum(layer.count_params() for layer in inside)
+        counts = {"layers": len(inside), "parameters": parameters, "flops": count_flops(passed)}
+        blocks.append({"stage": stage, "end": end.name, **counts})
+    return {"parameters": model.count_params(), "layers": len(model.layers), "blocks": blocks}
+
+
+def save_pretrained(model: keras.Model, document: dict[str, Any]) -> None:
+    """Write the weights of a no-top backbone to `models/pretrained`, and beside them what the network is.
+
+    `document` is that of `pretrain`. The source of the weights is left out: the runs depend on that file, and the same
+    weights must give the same one.
+    """
+    run = PRETRAINED + document["name"]
+    with publish(paths.find_weights(run)) as path:
+        model.save_weights(path)
+    keys = ("name", "architecture", "width", "preprocessing")
+    network = {key: document[key] for key in keys if key in document}
+    write_json(paths.find_description(run), {"backbone": network})
+
+
+def _find_file(name: str, backbone: Backbone) -> tuple[pathlib.Path, bool | None]:
+    """Return (path, official) of the file that `weights` names."""
+    row = ARCHITECTURES[backbone.architecture]
+    if backbone.weights == "imagenet":
+        digest = row.md5 and f"md5:{row.md5}"
+        path, official = fetch(FILES + row.file, digest, f"weights/{pathlib.Path(row.file).name}", DOWNLOADS)
+        return path, None if official and digest is None else official
+    path = pathlib.Path(backbone.weights).expanduser()
+    if not path.is_file():
+        raise InputError(f"params.yaml: backbones.{name}.weights: no such file (got {backbone.weights!r})")
+    return path, False
+
+
+def _load(model: keras.Model, path: pathlib.Path, architecture: str) -> None:
+    """Give `model` the weights in the file at `path`; raises InputError where they do not fit."""
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: must hold the weights of {architecture} without its classifier: {reason}") from None
