@@ -1,15 +1,17 @@
 """weights@BACKBONE: the backbone with the weights it starts from."""
 
 from thaw.base import paths
-from thaw.base.determinism import configure
 from thaw.base.errors import run_program
 from thaw.base.files import write_json
 from thaw.base.stage import find_key
 from thaw.config.loading import load
-from thaw.weights.pretrained import describe_network, pretrain, save_pretrained
 
 
 def main() -> None:
+    # Here, because the processes that draw flowers import this file, and need no TensorFlow.
+    from thaw.base.determinism import configure
+    from thaw.weights.pretrained import describe_network, pretrain, save_pretrained
+
     name, params = find_key(), load()
     backbone = params.backbones[name]
     configure(params.compute, backbone.seed or 0)

@@ -4,26 +4,24 @@ import fcntl
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
-from typing import Any
-
-from thaw.networks.classifiers import Network
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
-from tensorflow.python.framework.config import disable_op_determinism
 
 from small import SIZE, WIDTH, plain_head, scatter, write_photos
+from thaw.base.quiet import keras
 from thaw.base.sections import Compute
 from thaw.networks import architectures, classifiers
+from thaw.networks.classifiers import Network
 from thaw.records import writing
 from thaw.records.sections import Image
 from tiny import dvc, git, make_project
 
 
 @pytest.fixture(scope="session")
-def small_networks() -> Any:
+def small_networks() -> dict[str, Network]:
     """Each architecture as a classifier of three classes, small and at random; tests must not change weights."""
     found = {
         name: classifiers.build_classifier(name, WIDTH, SIZE, plain_head(), 3) for name in architectures.ARCHITECTURES
@@ -34,7 +32,7 @@ def small_networks() -> Any:
 
 
 @pytest.fixture(scope="session")
-def small_backbones(small_networks: dict[str, Network]) -> dict[str, Any]:
+def small_backbones(small_networks: dict[str, Network]) -> dict[str, keras.Model]:
     """The backbones of those; tests must not change weights."""
     return {name: network.backbone for name, network in small_networks.items()}
 
@@ -58,19 +56,21 @@ def project(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
 
 
 @pytest.fixture
-def threads() -> Any:
+def threads() -> Compute:
     """The parameters of section `compute`."""
     return Compute(threads=2, onednn_isa="AVX2")
 
 
 @pytest.fixture(scope="session")
-def make_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[pathlib.Path], str]], tuple[pathlib.Path, str]]:
     """The function that has `make(folder)` fill the folder `name`, once for all test processes.
 
     It returns the folder, and what `make` returned (text).
     """
 
-    def make_folder(name: str, make: Any) -> Any:
+    def make_folder(name: str, make: Callable[[pathlib.Path], str]) -> tuple[pathlib.Path, str]:
         place = tmp_path_factory.getbasetemp()
         if "PYTEST_XDIST_WORKER" in os.environ:
             place = place.parent  # of the folders of all processes
@@ -86,13 +86,13 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="session")
-def finished(make_once: Any) -> Any:
+def finished(make_once: Callable[..., tuple[pathlib.Path, str]]) -> tuple[pathlib.Path, str]:
     """(folder, what `dvc repro` printed) of a tiny table that ran once and was committed; tests must not change it.
 
     Its path has a space in it.
     """
 
-    def make(folder: pathlib.Path) -> Any:
+    def make(folder: pathlib.Path) -> str:
         output = dvc(make_project(folder), "repro")
         (folder / ".gitignore").open("a").write("__pycache__/\n.thaw/\n")
         git(folder, "add", "--all")
@@ -111,7 +111,9 @@ def workspace(finished: tuple[pathlib.Path, str], tmp_path: pathlib.Path) -> pat
 
 
 @pytest.fixture
-def forget_determinism() -> Iterator[Any]:
+def forget_determinism() -> Iterator[None]:
     """Let the tests that follow in this process read ahead again; TensorFlow has no public way back."""
+    from tensorflow.python.framework.config import disable_op_determinism
+
     yield
     disable_op_determinism()

@@ -3,18 +3,18 @@
 import pathlib
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import PIL.Image
 
+from thaw.base.quiet import keras
 from thaw.networks.sections import Head
 
 SIZE = 72  # pixels: the smallest that every backbone takes
 WIDTH = 0.125
 
 
-def plain_head() -> Any:
+def plain_head() -> Head:
     """A head without hidden layers."""
     return Head(dense=[], dropout=0.0, batch_norm=False)
 

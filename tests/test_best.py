@@ -63,7 +63,7 @@ def test_runs_from_weights_that_keras_does_not_vouch_for_have_a_footnote(
 
 def test_the_weights_of_the_tables_best_are_told(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     best = read_json(table / "metrics/summary.json")["summary"]["best"]
-    assert f"networks.load('{best}')" in ask(capsys)
+    assert f"load_network('{best}')" in ask(capsys)
     (table / f"models/{best}.weights.h5").unlink()
     assert f"./run dvc checkout models/{best}.weights.h5" in ask(capsys)
 

@@ -27,6 +27,7 @@ from thaw.config.loading import read_yaml, write_yaml
 from thaw.config.presets import ROOT, list_presets, read_preset
 from thaw.networks import classifiers, cutting, unfreezing
 from thaw.networks.sections import Head
+from thaw.training.loop import build_optimizer
 from tiny import DOCUMENT, find_stages_run
 
 ROWS = read_published()
@@ -35,12 +36,12 @@ PUBLISHED = list(ROWS["report"].unique())
 PARAMS = {name: check(read_preset(name), name) for name in list_presets()}
 
 
-def find_head(params: Params, run: str) -> bool:
+def find_head(params: Params, run: Any) -> bool:
     """Return the Head of a run of PARAMS: its own, or that of the frozen run that it goes on from."""
     return getattr(run, "head", None) or params.frozen[run.start].head
 
 
-def find_backbone(params: Params, run: str) -> Any:
+def find_backbone(params: Params, run: Any) -> Any:
     """Return the entry of `backbones` that a run of PARAMS rests on."""
     start = getattr(run, "start", None)
     if start is None:
@@ -68,7 +69,7 @@ def build_once(architecture: str, width: int, size: int, head: Any, preprocessin
     return network, network.model.get_weights()
 
 
-def open_run(params: Params, run: str, width: int, size: int) -> Any:
+def open_run(params: Params, run: Any, width: int, size: int) -> Any:
     """Return (network, opened, cut) of a run of PARAMS: the layers that it opens trainable and the others not."""
     backbone = find_backbone(params, run)
     head = find_head(params, run).model_dump_json()
@@ -124,12 +125,12 @@ def test_the_name_of_a_run_says_what_opens(preset: Any) -> None:
 
 
 @pytest.mark.parametrize("params, run", list_different_runs())
-def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params: Params, run: str) -> None:
+def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params: Params, run: Any) -> None:
     network, opened, cut = open_run(params, run, WIDTH, SIZE)
     batch_norm = getattr(run, "batch_norm", "inference")
     tail = cutting.build_tail(network, cut, batch_norm)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    tail.compile(run.optimizer.build(), loss, run_eagerly=True)  # to trace a step takes longer than to run it
+    tail.compile(build_optimizer(run.optimizer), loss, run_eagerly=True)  # to trace a step takes longer than to run it
     before = {weight.path: weight.numpy() for weight in network.model.weights}
     generator = np.random.default_rng(7)
     inputs = generator.uniform(0, 255 if cut is network.backbone.operations[0] else 1, (4, *tail.input_shape[1:]))
@@ -410,6 +411,6 @@ def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("THAW_STORE", str(tmp_path / "mine"))
     monkeypatch.setattr(demo, "WORKSPACE", tmp_path / "demo")
     monkeypatch.setattr(demo, "run_table", lambda folder, environment: told.update(environment, folder=folder))
-    demo.main()
+    demo.run_demo()
     assert told["folder"] == tmp_path / "demo" and told["THAW_STORE"].startswith(str(tmp_path / "demo"))
     assert find_cache(tmp_path / "demo") == tmp_path / "demo" / ".dvc" / "cache"

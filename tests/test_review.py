@@ -268,16 +268,16 @@ def test_nothing_changed_is_short(repository: pathlib.Path, capsys: pytest.Captu
 
 
 def test_an_edit_of_code_that_was_not_reproduced_fails_and_names_the_stages_first(repository: pathlib.Path) -> None:
-    with (repository / "src/thaw/scoring.py").open("a") as file:
+    with (repository / "src/thaw/evaluation/scoring.py").open("a") as file:
         file.write("# a comment\n")
     git(repository, "commit", "--quiet", "--all", "--message", "Edit")
     done = attempt(repository, sys.executable, "-m", "thaw", "review", "HEAD~1", "HEAD", PYTHONPATH=str(ROOT / "src"))
     assert done.returncode == 1, done.stderr
     title, first, *rest = done.stdout.split("\n\n")
     assert title.startswith("# ") and "`dvc.lock` is stale" in first
-    assert "`src/thaw/scoring.py` changed: " in rest[0]
+    assert "`src/thaw/evaluation` changed: " in rest[0]
     stages = re.findall("`(evaluate[a-z_]*(?:@[a-z0-9-]+)?)`", rest[0])
-    expected = {"baseline_cnn", "frozen@tiny", "finetune@tiny-blocks-1", "finetune@tiny-all"}
+    expected = {"baseline@baseline_cnn", "frozen@tiny", "finetune@tiny-blocks-1", "finetune@tiny-all"}
     assert set(stages) == {f"evaluate_{name}" for name in expected}
 
 

@@ -31,7 +31,7 @@ class FixedStatistics(keras.layers.Layer):
 
 
 def build_tail(network: Network, cut: keras.Operation, batch_norm: BatchNorm) -> keras.Model:
-    """Return what is left to train: the model from the activations at `cut`, an operation of the backbone, to the logits.
+    """Return what is left to train: the model from the activations at `cut` (of the backbone) to the logits.
 
     From the pixels, where `cut` is the backbone's input; from the pooled features, where it is its output: only the
     head is left. With `batch_norm` ``batch``, open BatchNorm layers normalise by the batch and move their statistics in

@@ -28,8 +28,8 @@ def open_part(prefix: Prefix, images: Images, find_others: Callable[[], Sequence
     """Return the Source of what `prefix` makes of `images`, stored if it is not there yet; None where there is no room.
 
     `find_others` returns prefixes of the same network that other runs will ask for: a pass over the images stores
-    theirs too, as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError where
-    THAW_STORE is no folder that can be written or THAW_STORE_GIB no number.
+    theirs too, as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError
+    where THAW_STORE is no folder that can be written or THAW_STORE_GIB no number.
     """
     store = make_store()
     if store is None:
