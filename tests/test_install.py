@@ -40,5 +40,10 @@ def test_every_dependency_is_pinned_with_its_hashes() -> None:
     text = (ROOT / "requirements.txt").read_text()
     pinned = re.findall(r"^([\w.-]+)==\S+ .*\n    --hash=sha256:", text, re.MULTILINE)
     listed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
-    names = {re.match(r"[\w.-]+", entry)[0].lower().replace("_", "-") for entry in listed}
-    assert names <= {name.lower().replace("_", "-") for name in pinned}
+    names = [re.match(r"[\w.-]+", entry)[0] for entry in listed]
+    assert {normalise(name) for name in names} <= {normalise(name) for name in pinned}
+
+
+def normalise(name: str) -> str:
+    """Return the one spelling of a package's name that pip compares."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -276,7 +276,7 @@ def test_an_edit_of_code_that_was_not_reproduced_fails_and_names_the_stages_firs
     title, first, *rest = done.stdout.split("\n\n")
     assert title.startswith("# ") and "`dvc.lock` is stale" in first
     assert "`src/thaw/evaluation` changed: " in rest[0]
-    stages = re.findall("`(evaluate[a-z_]*(?:@[a-z0-9-]+)?)`", rest[0])
+    stages = re.findall("`(evaluate[a-z_]*(?:@[a-z0-9_-]+)?)`", rest[0])
     expected = {"baseline@baseline_cnn", "frozen@tiny", "finetune@tiny-blocks-1", "finetune@tiny-all"}
     assert set(stages) == {f"evaluate_{name}" for name in expected}
 

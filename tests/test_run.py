@@ -97,7 +97,7 @@ def test_a_fault_in_params_is_told_before_dvc_starts(command: list[str], tmp_pat
 def test_dvc_and_python_work_from_any_folder_of_the_project(folder: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     code = "import thaw.config.loading; print(thaw.config.loading.__file__)"
-    commands = {("python", "-c", code): str(ROOT / "src/thaw/params.py"), ("dvc", "root"): "."}
+    commands = {("python", "-c", code): str(ROOT / "src/thaw/config/loading.py"), ("dvc", "root"): "."}
     for command, expected in commands.items():
         done = subprocess.run(
             [ROOT / "run", *command], cwd=ROOT / folder, env=environment, capture_output=True, text=True
