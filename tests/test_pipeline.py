@@ -35,6 +35,13 @@ def test_the_report_has_a_row_for_each_run(finished: tuple[pathlib.Path, str]) -
     assert find_rows(finished[0]) >= {"baseline_cnn", "tiny", "tiny-blocks-1", "tiny-all"}
 
 
+def test_the_stages_print_no_notices_of_tensorflow(finished: tuple[pathlib.Path, str]) -> None:
+    printed = finished[1]
+    assert "loss: " in printed and "frozen layers run in every epoch" in printed  # on stdout and stderr
+    found = re.findall(r"^.*(?:InitializeLog|oneDNN custom|cudart|cuInit|rebuild TensorFlow).*$", printed, re.MULTILINE)
+    assert not found
+
+
 def test_a_second_repro_runs_nothing(workspace: pathlib.Path) -> None:
     assert find_stages_run(dvc(workspace, "repro")) == []
 

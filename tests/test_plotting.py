@@ -1,10 +1,12 @@
 """Figures, looked at through what Matplotlib holds of them."""
 
+import dataclasses
 import io
 import itertools
 from typing import Any
 
 import matplotlib
+import matplotlib.font_manager
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,7 @@ from thaw.reporting import plotting
 def make_runs(count: int = 3) -> Any:
     kinds, families = ["baseline", "frozen", "finetuned"], [plotting.SCRATCH, "MobileNet", "MobileNet"]
     rows = [(i + 1, f"run-{i}", "all", kinds[min(i, 2)], families[min(i, 2)]) for i in range(count)]
-    table = pd.DataFrame(rows, columns=["number", "run", "thaws", "kind", "family"])
+    table = pd.DataFrame(rows, columns=["number", "run", "unfrozen", "kind", "family"])
     return table.assign(mark="", group="net", accuracy=0.5, low=0.4, high=0.6, train=0.9, validation=0.7, cost=10.0)
 
 
@@ -186,7 +188,7 @@ def test_runs_stand_above_their_number() -> None:
 
 def test_runs_that_open_the_same_stand_in_one_row_and_not_on_each_other() -> None:
     table = make_runs(3)
-    table["thaws"] = ["last 2 blocks", "all", "last 2 blocks"]
+    table["unfrozen"] = ["last 2 blocks", "all", "last 2 blocks"]
     axes = plotting.draw_strategies(table, "test").axes[0]
     first, other, second = (marker[1] for marker in find_markers(axes))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["last 2 blocks", "all"]
@@ -331,6 +333,16 @@ def test_the_same_figure_gives_the_same_bytes() -> None:
         return draw_svg(plotting.draw_overview(make_runs(), "test", "run-0"))
 
     assert draw() == draw()
+
+
+def test_letters_are_those_of_the_fonts_that_come_with_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever font of the same name the machine has."""
+    manager = matplotlib.font_manager.FontManager()
+    other = dataclasses.replace(manager.ttflist[0], fname="/another/DejaVuSans.ttf", name="DejaVu Sans")
+    manager.ttflist = [other, *manager.ttflist]
+    monkeypatch.setattr(matplotlib.font_manager, "fontManager", manager)
+    with plotting.use_style():
+        assert manager.findfont("DejaVu Sans").startswith(matplotlib.get_data_path())
 
 
 def test_the_users_own_style_changes_nothing() -> None:

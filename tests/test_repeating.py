@@ -23,7 +23,7 @@ from thaw.records import reading
 from thaw.store import sources
 from thaw.training import folds, seeds
 from thaw.training.folds import deal_folds
-from thaw.training.repeating import Rows, place_parts, summarize, train_again
+from thaw.training.repeating import Rows, place_parts, summarize_spread, train_again
 from thaw.training.resuming import Unfinished
 from thaw.training.sections import FinetuneRun, Folds, FrozenRun, Replicates, Training
 
@@ -263,4 +263,8 @@ def test_more_folds_than_a_class_has_photos_are_refused_near_duplicates_counted_
 
 def test_a_spread_is_the_standard_deviation_of_a_sample() -> None:
     # distances from 0.3: 0.2, 0.1 and 0.3, whose squares add up to 0.14
-    assert summarize([0.1, 0.2, 0.6]) == {"mean": 0.3, "sd": round((0.14 / 2) ** 0.5, 6), "values": [0.1, 0.2, 0.6]}
+    assert summarize_spread([0.1, 0.2, 0.6]) == {
+        "mean": 0.3,
+        "sd": round((0.14 / 2) ** 0.5, 6),
+        "values": [0.1, 0.2, 0.6],
+    }

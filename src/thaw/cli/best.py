@@ -106,7 +106,7 @@ def describe_best(evidence: Evidence) -> str:
             ]
             for name in equals
         ]
-        table = align(["run", "thaws", "trainable", f"{part} %", "p"], rows)
+        table = align(["run", "unfrozen", "trainable", f"{part} %", "p"], rows)
         sections.append(
             f"Cannot be told apart from it on these photos of {part} (McNemar's exact test, corrected by Holm's "
             f"method for {len(evidence.pairs)} comparisons):\n\n{table}"

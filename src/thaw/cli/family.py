@@ -40,7 +40,7 @@ def list_drawings(evidence: Evidence) -> list[Drawing]:
             "accuracies",
             f"{part} accuracy of {len(runs)} runs of two relatives of MobileNetV3Large and of ResNet50, each with its "
             f"95 % interval; {best} is best on validation",
-            runs[["run", "thaws", "part", "accuracy", "low", "high"]],
+            runs[["run", "unfrozen", "part", "accuracy", "low", "high"]],
             functools.partial(plotting.draw_overview, runs, part, best, results.notes),
         )
     ]

@@ -58,7 +58,7 @@ def list_drawings(evidence: Evidence) -> list[Drawing]:
     results, part = evidence.results, evidence.results.part
     runs = tabulate_runs(evidence)
     runs = runs[~runs["run"].isin(AGES) & (runs["kind"] != "baseline")].reset_index(drop=True)
-    runs["thaws"] = [_name_mistake(name) for name in runs["run"]]
+    runs["unfrozen"] = [_name_mistake(name) for name in runs["run"]]
     curves = [(name + results.marks[name], evidence.histories[name]) for name in runs["run"] if name.startswith(SOUND)]
     table = curves[0][1][["epoch"]].copy()
     for name, history in curves:
@@ -69,7 +69,7 @@ def list_drawings(evidence: Evidence) -> list[Drawing]:
             "accuracies",
             f"{part} accuracy of {len(runs)} runs, each with its 95 % interval: the two that make no mistake, and "
             "those that do",
-            runs[["run", "thaws", "part", "accuracy", "low", "high"]],
+            runs[["run", "unfrozen", "part", "accuracy", "low", "high"]],
             functools.partial(
                 plotting.draw_overview, runs.assign(group=""), part, SOUND, results.notes, "the sound run"
             ),

@@ -221,12 +221,12 @@ def _compare_accuracy(right: int, total: int, share: float, photos: int | None) 
     """Return the verdict on our accuracy, `right` of `total`, beside a published `share` of `photos`, where known."""
     if photos:
         _, low, high = inference.newcombe_interval((right, total), (round(share * photos), photos))
-        return judge_gap(low, high)
+        return judge_agreement(low, high)
     low, high = wilson_interval(right / total, total)
     return "inside our interval" if low <= share <= high else "outside our interval"
 
 
-def judge_gap(low: float, high: float) -> str:
+def judge_agreement(low: float, high: float) -> str:
     """Return the verdict on the interval of measured minus published accuracy."""
     if low <= 0 <= high:
         return "agree at this size"

@@ -10,7 +10,7 @@ from thaw.reporting.tables import name_network
 MOST_NAMED = 4  # runs: of more only the number is printed
 
 
-def summarize(evidence: Evidence) -> str:
+def summarize_answer(evidence: Evidence) -> str:
     """Return the paragraphs that answer which strategy to pick, and how sure that is."""
     results, best = evidence.results, evidence.best
     runs = {run.name: run for run in results.runs}

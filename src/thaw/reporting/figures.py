@@ -84,7 +84,7 @@ def tabulate_runs(evidence: Evidence) -> pd.DataFrame:
                 "number": number,
                 "run": run.name,
                 "mark": mark,
-                "thaws": run.unfrozen,
+                "unfrozen": run.unfrozen,
                 "kind": run.kind,
                 "family": name_family(results, run),
                 "group": run.backbone or "",
@@ -146,7 +146,7 @@ def _show_overview(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
     return Drawing(
         "overview",
         f"{_count_runs(runs, part)}, each with its 95 % interval; {best}, best on validation, has {score}",
-        runs[["run", "thaws", "family", "part", "accuracy", "low", "high", "footnote"]],
+        runs[["run", "unfrozen", "family", "part", "accuracy", "low", "high", "footnote"]],
         functools.partial(plotting.draw_overview, runs, part, best, results.notes),
     )
 
@@ -186,7 +186,7 @@ def _show_strategies(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
         "strategies",
         f"{_count_runs(runs, part)} by what is unfrozen, the backbones beside each other; best on validation: "
         f"{_say_best_strategies(runs, rank_runs(results))}",
-        runs[["thaws", "family", "run", "part", "accuracy", "low", "high"]],
+        runs[["unfrozen", "family", "run", "part", "accuracy", "low", "high"]],
         functools.partial(plotting.draw_strategies, runs, part, results.notes),
     )
 
@@ -332,5 +332,5 @@ def _count_runs(runs: pd.DataFrame, part: str) -> str:
 def _say_best_strategies(runs: pd.DataFrame, ranking: Sequence[str]) -> str:
     """Return the strategy of each family that is first in `ranking`, and its accuracy."""
     best = runs.set_index("run").loc[ranking].drop_duplicates("family")
-    accuracies = zip(best["family"], best["accuracy"], best["thaws"], strict=True)
+    accuracies = zip(best["family"], best["accuracy"], best["unfrozen"], strict=True)
     return ", ".join(f"{family} {100 * accuracy:.1f} % with {unfrozen}" for family, accuracy, unfrozen in accuracies)

@@ -18,7 +18,7 @@ from thaw.comparison.repeats import Repeats, describe_repeats
 from thaw.comparison.results import Results, Run, read_metrics
 from thaw.comparison.words import NO_TEST, say_count, to_markdown
 from thaw.evaluation.latency import BATCHES
-from thaw.reporting.answer import summarize
+from thaw.reporting.answer import summarize_answer
 from thaw.reporting.backbones import describe_backbones
 from thaw.reporting.figures import Drawing
 from thaw.reporting.photos import SAMPLE, describe_answers
@@ -40,7 +40,7 @@ def write_results(
     ours = is_tf_flowers(results)
     return _join(
         "report.md.j2",
-        answer=summarize(evidence),
+        answer=summarize_answer(evidence),
         figures=figures,
         waiting=_list_waiting(results),
         notes=_list_notes(results),

@@ -11,7 +11,7 @@ from thaw.base.errors import InputError
 from thaw.base.progress import track
 from thaw.evaluation import scoring
 from thaw.records import reading
-from thaw.training.repeating import SCORES, Repeated, place_parts, summarize, train_again
+from thaw.training.repeating import SCORES, Repeated, place_parts, summarize_spread, train_again
 from thaw.training.resuming import Unfinished
 from thaw.training.runs import Setting
 
@@ -39,7 +39,7 @@ def crossvalidate(
     by_fold = [scoring.score(labels[folds == fold], logits[folds == fold]) for fold in range(count)]
     document: dict[str, Any] = {"photos": len(labels)}
     for score in SCORES:
-        spread = summarize([scores[score] for scores in by_fold])
+        spread = summarize_spread([scores[score] for scores in by_fold])
         document[score] = {"pooled": round(pooled[score], 6), **spread}
     named = np.array(classes)
     table = {"id": ids, "fold": folds + 1, "actual": named[labels], "predicted": named[logits.argmax(axis=1)]}

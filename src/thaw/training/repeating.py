@@ -119,7 +119,7 @@ def train_again(
     return [tail.predict(source.read_batches(BATCH), verbose=0) for source in scored], states
 
 
-def summarize(values: Sequence[float]) -> dict[str, Any]:
+def summarize_spread(values: Sequence[float]) -> dict[str, Any]:
     """Return {mean, sd, values} of at least two numbers, to six digits; sd is that of a sample (n - 1)."""
     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
     return {"mean": round(mean, 6), "sd": round(sd, 6), "values": [round(value, 6) for value in values]}

@@ -6,7 +6,7 @@ from typing import Any
 from thaw.base.progress import track
 from thaw.evaluation import scoring
 from thaw.records import reading
-from thaw.training.repeating import SCORES, Repeated, place_parts, summarize, train_again
+from thaw.training.repeating import SCORES, Repeated, place_parts, summarize_spread, train_again
 from thaw.training.resuming import Unfinished
 from thaw.training.runs import Setting
 
@@ -29,5 +29,7 @@ def replicate(repeated: Repeated, own: Mapping[str, Any], setting: Setting) -> t
         states += kept
     document: dict[str, Any] = {"seeds": list(range(first, first + count))}
     for score in SCORES:
-        document[score] = {part: summarize([scores[part][score] for scores in found]) for part in reversed(parts)}
+        document[score] = {
+            part: summarize_spread([scores[part][score] for scores in found]) for part in reversed(parts)
+        }
     return document, states

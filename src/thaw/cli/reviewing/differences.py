@@ -18,7 +18,7 @@ from thaw.config.loading import read_yaml
 NOTICED = 0.2  # share by which seconds must differ: measured times vary
 
 
-TOLD = ("metrics/evaluate/**/*.json", "metrics/train/*.json", "metrics/summary.json")  # elsewhere in the review
+TOLD = ("metrics/evaluate/**/*.json", "metrics/train/*.json", paths.SUMMARY)  # elsewhere in the review
 
 
 KEY = ["part", "actual"]  # columns that are the same where two runs saw the same photos
@@ -76,8 +76,8 @@ def read_side(folder: pathlib.Path) -> Side:
     """Return the Side of the files at `folder`; raises InputError where one of them cannot be read."""
     params = read_yaml(folder / paths.PARAMS)
     listed = [BASELINE, *(params.get("frozen") or {}), *(params.get("finetune") or {})]
-    runs = {name: _read_run(folder, name) for name in listed if (folder / f"metrics/evaluate/{name}.json").exists()}
-    summary = _read(read_metrics, folder / "metrics/summary.json", "summary") or {}
+    runs = {name: _read_run(folder, name) for name in listed if (folder / paths.find_evaluation(name)).exists()}
+    summary = _read(read_metrics, folder / paths.SUMMARY, "summary") or {}
     return Side(
         params,
         listed,
@@ -164,18 +164,18 @@ def compare_params(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[
 
 
 def _read_run(folder: pathlib.Path, name: str) -> Run:
-    path = folder / f"metrics/evaluate/{name}.json"
+    path = folder / paths.find_evaluation(name)
     scores = read_metrics(path, name)
     for part in PARTS:
         accuracy = scores.get(part, {}).get("accuracy", 0)
         if not 0 <= accuracy <= 1:  # which no stage writes, and no interval can be had of
             raise InputError(f"{path}: {name}.{part}.accuracy: must be 0 to 1 (got {kind(accuracy)})")
-    training = _read(read_metrics, folder / f"metrics/train/{name}.json", name) or {}
-    timing = _read(read_metrics, folder / f"metrics/timing/train/{name}.json", name) or {}
-    history = folder / f"plots/history/{name}.csv"
+    training = _read(read_metrics, folder / paths.find_training(name), name) or {}
+    timing = _read(read_metrics, folder / paths.find_training_time(name), name) or {}
+    history = folder / paths.find_history(name)
     return Run(
         scores,
-        read_predictions(name, folder) if (folder / f"plots/predictions/{name}.csv").exists() else None,
+        read_predictions(name, folder) if (folder / paths.find_predictions(name)).exists() else None,
         read_plot(history, na_values=[""]) if history.exists() else None,
         training.get("flops"),
         timing.get("seconds", {}).get("per_epoch"),
@@ -188,7 +188,7 @@ def _read(read: Callable[..., Any], path: pathlib.Path, *arguments: str) -> Any:
 
 
 def _read_pairs(folder: pathlib.Path) -> dict[frozenset[str], str]:
-    table = _read(read_plot, folder / "plots/pairs.csv")
+    table = _read(read_plot, folder / paths.PAIRS)
     found = {}
     for row in [] if table is None else table.itertuples():
         better = row.first if row.first_only > row.second_only else row.second
@@ -197,23 +197,23 @@ def _read_pairs(folder: pathlib.Path) -> dict[frozenset[str], str]:
 
 
 def _read_claims(folder: pathlib.Path) -> dict[tuple[str, str], str]:
-    table = _read(read_plot, folder / "plots/claims.csv")
+    table = _read(read_plot, folder / paths.CLAIMS)
     return {} if table is None else {(row.claim, row.report): row.verdict for row in table.itertuples()}
 
 
 def _read_repeats(folder: pathlib.Path, params: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    paths = {
-        (section, name): folder / f"metrics/evaluate/{section}/{name}.json"
+    found = {
+        (section, name): folder / paths.find_repetition(section, name)
         for section in ("replicates", "folds")
         for name in params.get(section) or {}
     }
-    return {key: read_metrics(path, *key) for key, path in paths.items() if path.exists()}
+    return {key: read_metrics(path, *key) for key, path in found.items() if path.exists()}
 
 
 def _read_others(folder: pathlib.Path) -> dict[str, Any]:
-    paths = {path.relative_to(folder) for path in (folder / "metrics").rglob("*.json")}
+    there = {path.relative_to(folder) for path in (folder / "metrics").rglob("*.json")}
     told = {path.relative_to(folder) for pattern in TOLD for path in folder.glob(pattern)}
-    others = [path for path in sorted(paths - told) if "timing" not in path.parts]
+    others = [path for path in sorted(there - told) if "timing" not in path.parts]
     return {path.as_posix(): read_metrics(folder / path) for path in others}
 
 

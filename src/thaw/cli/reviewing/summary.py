@@ -63,7 +63,7 @@ def write_review(before: Side, after: Side) -> str:
         f"{part.capitalize()} accuracy": describe_accuracies(before, after, changes, part),
         "Verdicts": "\n".join(f"- {verdict}" for verdict in verdicts[:MOST]) + _say_rest(verdicts, "verdict"),
         "Runs": describe_runs(before, after, part),
-        "Seeds and folds": describe_repeats(before, after, part),
+        "Seeds and folds": describe_repetitions(before, after, part),
         "Cost": describe_costs(before, after),
         "Params": describe_params(before, after),
         "Other metrics": describe_others(before, after),
@@ -154,7 +154,7 @@ def describe_runs(before: Side, after: Side, part: str) -> str:
     return "\n".join(lines)
 
 
-def describe_repeats(before: Side, after: Side, part: str) -> str:
+def describe_repetitions(before: Side, after: Side, part: str) -> str:
     """Return the table of the runs whose accuracies over seeds or folds changed, came or went."""
     rows = []
     for (section, name), sides in compare(before.repeats, after.repeats).items():

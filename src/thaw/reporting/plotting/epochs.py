@@ -65,7 +65,7 @@ def draw_curves(history: pd.DataFrame, unfrozen_after: int | None, title: str, n
             axes.set(xlabel="epoch")
         if unfrozen_after is not None:
             loss.annotate(
-                "thawed", (unfrozen_after + 0.5, 1), xycoords=("data", "axes fraction"), xytext=(4, -2),
+                "unfrozen", (unfrozen_after + 0.5, 1), xycoords=("data", "axes fraction"), xytext=(4, -2),
                 textcoords="offset points", va="top", size=8, color=FAINT,
             )  # fmt: skip
         add_notes(figure, notes)

@@ -38,7 +38,7 @@ def draw_overview(
 ) -> "Figure":
     """Return a Figure of every run's accuracy on `part` as a marker on its 95 % interval, in the order of `table`.
 
-    `table` has columns run, mark (of its footnote, or ""), thaws (what is unfrozen, in words), kind (baseline, frozen
+    `table` has columns run, mark (of its footnote, or ""), unfrozen (in words), kind (baseline, frozen
     or finetuned), family, group (runs of one group stand together), accuracy, low and high in [0, 1]. The run named
     `best`, which the legend calls `role`, is set in bold, and a band carries its interval down to the others. `notes`
     are lines below the figure.
@@ -53,7 +53,7 @@ def draw_overview(
         draw_intervals(axes, table, heights)
         shown = table[table["run"] == best].iloc[0]
         band = axes.axvspan(100 * shown["low"], 100 * shown["high"], color=BAND, zorder=0.4)
-        for run, opened, height, lines in zip(table["run"], table["thaws"], heights, names, strict=True):
+        for run, opened, height, lines in zip(table["run"], table["unfrozen"], heights, names, strict=True):
             _name_run(axes, height, "\n".join(lines), opened, bold=run == best)
         axes.set(ylim=(heights[-1] + 0.6, -0.6), yticks=[], xlabel=f"{part} accuracy, %, with its 95 % interval")
         axes.spines["left"].set_visible(False)
@@ -106,13 +106,13 @@ def draw_strategies(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -
     `table` as `draw_overview` takes it; the rows stand in the order in which the table first names what is unfrozen.
     """
     with use_style():
-        strategies = list(dict.fromkeys(table["thaws"]))
-        most = int(table["thaws"].value_counts().max())
+        strategies = list(dict.fromkeys(table["unfrozen"]))
+        most = int(table["unfrozen"].value_counts().max())
         figure = make_figure(1.4 + (0.14 + 0.13 * most) * len(strategies))
         axes = figure.subplots()
         heights = np.empty(len(table))
         for row, strategy in enumerate(strategies):
-            places = np.flatnonzero(table["thaws"] == strategy)
+            places = np.flatnonzero(table["unfrozen"] == strategy)
             heights[places] = row + (np.arange(len(places)) - (len(places) - 1) / 2) * 0.72 / most
         draw_intervals(axes, table, heights)
         for row in range(1, len(strategies)):

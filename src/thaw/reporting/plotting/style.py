@@ -9,6 +9,7 @@ Matplotlib is imported when something is drawn: what only needs a family's name 
 """
 
 import contextlib
+import pathlib
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,9 +87,20 @@ class Entry(NamedTuple):
 
 
 def use_style() -> contextlib.AbstractContextManager[None]:
-    """Return a context in which Matplotlib draws and saves in this style, whatever the user has configured."""
+    """Return a context in which Matplotlib draws and saves in this style, whatever the user has configured.
+
+    Letters are those of the fonts that come with Matplotlib: another version of a font of the same name, installed on
+    the machine, would change the bytes of every figure.
+    """
+    import matplotlib.font_manager
     import matplotlib.style
 
+    files = sorted(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf"))
+    manager = matplotlib.font_manager.fontManager
+    if {entry.fname for entry in manager.ttflist} != {str(file) for file in files}:
+        manager.ttflist = []  # made of what the machine has, or had when Matplotlib last looked
+        for file in files:
+            manager.addfont(file)
     return matplotlib.style.context(["default", STYLE])
 
 
