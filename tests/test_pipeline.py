@@ -7,7 +7,8 @@ import sys
 import ruamel.yaml
 
 from thaw.base.files import read_json
-from tiny import TUNED, attempt, change_params, dvc, find_stages_run, git, make_project
+from thaw.cli.workspaces import make_workspace
+from tiny import DOCUMENT, TUNED, attempt, change_params, dvc, find_stages_run, git, make_project
 
 
 def find_rows(folder: pathlib.Path) -> set[str]:
@@ -40,6 +41,12 @@ def test_the_stages_print_no_notices_of_tensorflow(finished: tuple[pathlib.Path,
     assert "loss: " in printed and "frozen layers run in every epoch" in printed  # on stdout and stderr
     found = re.findall(r"^.*(?:InitializeLog|oneDNN custom|cudart|cuInit|rebuild TensorFlow).*$", printed, re.MULTILINE)
     assert not found
+
+
+def test_a_workspace_that_is_made_anew_runs_nothing_again(workspace: pathlib.Path) -> None:
+    """As a second demo does: the code is copied again, and what Python compiled of it before is gone."""
+    make_workspace(workspace, DOCUMENT)
+    assert find_stages_run(dvc(workspace, "repro")) == []
 
 
 def test_a_second_repro_runs_nothing(workspace: pathlib.Path) -> None:

@@ -85,7 +85,7 @@ def open_run(params: Params, run: Any, width: int, size: int) -> Any:
 def root(tmp_path: pathlib.Path) -> Any:
     """A copy of what a preset needs of the project."""
     copy = tmp_path / "root"
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", ".dvcignore", "params.yaml"):
         copy.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, copy / name)
     for name in ("stages", "src", "presets"):

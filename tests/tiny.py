@@ -44,7 +44,8 @@ def attempt(folder: pathlib.Path, *command: Any, **variables: Any) -> Any:
     The store of activations is the project's own; `variables` are further ones of the environment.
     """
     path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    fixed = {"PATH": path, "PYTHONWARNINGS": "ignore", "THAW_STORE": ".thaw/activations"}
+    # What Python compiles stays beside the code, as it does for users.
+    fixed = {"PATH": path, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "", "THAW_STORE": ".thaw/activations"}
     environment = {**os.environ, **fixed, **variables}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 

@@ -14,7 +14,7 @@ from thaw.config.loading import load, write_yaml
 from thaw.config.presets import ROOT
 from thaw.reporting.tables import render_table
 
-CODE = ("dvc.yaml", "stages", "src")  # what a workspace needs of the project
+CODE = ("dvc.yaml", ".dvcignore", "stages", "src")  # what a workspace needs of the project
 
 
 def make_workspace(
