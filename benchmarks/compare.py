@@ -20,12 +20,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import keras
 import matplotlib
 import numpy as np
 import pandas as pd
 import PIL.Image
-import tensorflow as tf
 from matplotlib.figure import Figure
 from rows import BATCH, CLASSES, ROWS, Row
 
@@ -34,6 +32,7 @@ from thaw.base.errors import InputError, run_program
 from thaw.base.files import publish, read_json, read_table, write_json, write_text
 from thaw.base.names import PRETRAINED
 from thaw.base.progress import track
+from thaw.base.quiet import keras, tf
 from thaw.comparison.words import to_markdown
 from thaw.config.loading import load
 from thaw.records import reading

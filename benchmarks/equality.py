@@ -9,7 +9,6 @@ Writes equality.json: validation accuracy after each epoch both ways, and how fa
 import json
 import pathlib
 
-import keras
 import numpy as np
 from rows import BATCH, SEED, build_row, find_row, make_phase
 
@@ -17,6 +16,7 @@ from thaw.base import paths
 from thaw.base.determinism import configure
 from thaw.base.errors import InputError, run_program
 from thaw.base.files import write_json
+from thaw.base.quiet import keras
 from thaw.config.loading import load
 from thaw.store.opening import Asked, open_run
 from thaw.store.prefixes import Images

@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from rows import BATCH, RATE, SEED, Row, build_row, choose_slice, find_limit, find_row, make_phase
 
 from thaw.base import paths
 from thaw.base.determinism import configure
+from thaw.base.quiet import keras, tf
 from thaw.base.sections import Compute
 from thaw.config.loading import load
 from thaw.networks import costs, cutting

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    import keras
+    from thaw.base.quiet import keras
 
 # Batch size -> how many are timed: of these, the 95th percentile lies below the slowest ten, or five.
 BATCHES = {1: 200, 32: 100}
@@ -18,7 +18,7 @@ def measure_latency(model: "keras.Model") -> dict[str, dict[str, float]]:
 
     The model is called on noise, as one traced graph, after a warm-up.
     """
-    import tensorflow as tf  # here, so that the report can name the numbers above without it
+    from thaw.base.quiet import tf  # here, so that the report can name the numbers above without it
 
     shape = model.input_shape[1:]
     run = tf.function(lambda images: model(images, training=False), reduce_retracing=False)

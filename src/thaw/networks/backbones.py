@@ -3,9 +3,7 @@
 import re
 from typing import Any
 
-import keras
-import tensorflow as tf
-
+from thaw.base.quiet import keras, tf
 from thaw.networks.architectures import ARCHITECTURES
 
 

@@ -6,8 +6,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
-
+from thaw.base.quiet import keras
 from thaw.networks import backbones
 from thaw.networks.descriptions import BackboneDescription, RunDescription
 from thaw.networks.sections import BaselineNetwork, Head

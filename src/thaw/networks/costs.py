@@ -8,8 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import keras
-
+from thaw.base.quiet import keras
 from thaw.networks.backbones import find_inputs
 from thaw.networks.classifiers import Network
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-import tensorflow as tf
-
+from thaw.base.quiet import keras, tf
 from thaw.networks.classifiers import Network
 from thaw.networks.sections import BatchNorm
 

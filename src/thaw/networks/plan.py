@@ -3,8 +3,7 @@
 import math
 from typing import NamedTuple
 
-import keras
-
+from thaw.base.quiet import keras
 from thaw.networks import costs, cutting, unfreezing
 from thaw.networks.classifiers import Network
 from thaw.networks.descriptions import RunDescription

@@ -6,8 +6,7 @@ Pure: it looks at a network and computes; it changes and trains nothing.
 import math
 from collections.abc import Sequence
 
-import keras
-
+from thaw.base.quiet import keras
 from thaw.networks.architectures import ARCHITECTURES
 from thaw.networks.backbones import find_blocks, find_single_tensors
 from thaw.networks.sections import BatchNorm, Unfreeze

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from thaw.base.progress import track
+from thaw.base.quiet import tf
 from thaw.networks import cutting
 from thaw.records import reading
 from thaw.store import prefixes

@@ -4,8 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import keras
-
+from thaw.base.quiet import keras
 from thaw.base.sections import Compute
 from thaw.networks import cutting
 from thaw.networks.classifiers import Network

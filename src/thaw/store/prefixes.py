@@ -7,10 +7,9 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
+from thaw.base.quiet import keras, tf
 from thaw.base.sections import Compute
 from thaw.networks import classifiers, cutting
 from thaw.networks.classifiers import Network

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import tensorflow as tf
 
 from thaw.base.determinism import UNTUNED
+from thaw.base.quiet import tf
 from thaw.records import reading
 
 IN_MEMORY = 64 << 20  # bytes of a part up to which an epoch is read at once: pooled features

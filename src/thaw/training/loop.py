@@ -4,9 +4,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-import keras
 import pandas as pd
 
+from thaw.base.quiet import keras
 from thaw.store.sources import Batches
 from thaw.training.resuming import Unfinished
 from thaw.training.scores import Scores

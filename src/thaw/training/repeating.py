@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-import keras
 import numpy as np
 
 from thaw.base.names import PARTS
+from thaw.base.quiet import keras
 from thaw.networks import classifiers
 from thaw.networks.classifiers import Network
 from thaw.networks.descriptions import BackboneDescription

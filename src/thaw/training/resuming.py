@@ -11,11 +11,10 @@ import zipfile
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from thaw.base.files import publish
+from thaw.base.quiet import keras, tf
 
 ROWS = "epochs"  # the array, of JSON text, that stands among the numbered ones of the variables
 

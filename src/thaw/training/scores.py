@@ -1,7 +1,6 @@
 """Scores while training, as a Keras metric."""
 
-import keras
-import tensorflow as tf
+from thaw.base.quiet import keras, tf
 
 
 class Scores(keras.metrics.Metric):

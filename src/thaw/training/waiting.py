@@ -3,7 +3,8 @@
 import time
 
 import numpy as np
-import tensorflow as tf
+
+from thaw.base.quiet import tf
 
 
 def time_waits(batches: tf.data.Dataset, waits: list[float]) -> tf.data.Dataset:

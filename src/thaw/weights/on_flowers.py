@@ -6,13 +6,12 @@ import multiprocessing
 import sys
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 import PIL.Image
-import tensorflow as tf
 
 from thaw.base.determinism import UNTUNED
 from thaw.base.progress import track
+from thaw.base.quiet import keras, tf
 from thaw.drawn import flowers
 from thaw.networks import backbones
 from thaw.weights.sections import Backbone, Pretraining

@@ -3,12 +3,11 @@
 import pathlib
 from typing import Any
 
-import keras
-
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import digest_of, publish, write_json
 from thaw.base.names import PRETRAINED
+from thaw.base.quiet import keras
 from thaw.networks import backbones
 from thaw.networks.architectures import ARCHITECTURES, FILES
 from thaw.networks.costs import count_flops
