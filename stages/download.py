@@ -3,12 +3,16 @@
 from thaw.base import paths
 from thaw.base.errors import run_program
 from thaw.base.files import write_json
+from thaw.config.inputs import confirm_photos
 from thaw.config.loading import load
 from thaw.photos.download import download
 
 
 def main() -> None:
-    write_json(paths.DOWNLOADED, download(load().dataset, paths.RAW, paths.CREDITS))
+    params = load()
+    metrics = download(params.dataset, paths.RAW, paths.CREDITS)
+    confirm_photos(params)
+    write_json(paths.DOWNLOADED, metrics)
 
 
 if __name__ == "__main__":

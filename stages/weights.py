@@ -4,6 +4,7 @@ from thaw.base import paths
 from thaw.base.errors import run_program
 from thaw.base.files import write_json
 from thaw.base.stage import find_key
+from thaw.config.inputs import confirm_weights
 from thaw.config.loading import load
 
 
@@ -16,6 +17,7 @@ def main() -> None:
     backbone = params.backbones[name]
     configure(params.compute, backbone.seed or 0)
     model, document = pretrain(name, backbone)
+    confirm_weights(name, document.get("file_sha256"))
     save_pretrained(model, document)
     metrics = {**document, **describe_network(model, backbone.architecture)}
     write_json(paths.find_weights_metrics(name), {"weights": {name: metrics}})

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.pop("MPLBACKEND", None)  # of a notebook: tests draw with Matplotlib themselves
 
 import pytest
 

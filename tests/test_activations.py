@@ -1,8 +1,6 @@
 """The store of prefix activations: right values, computed once, never stale, never too large."""
 
-import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import shutil
@@ -17,6 +15,7 @@ import tensorflow as tf
 
 from small import assert_close
 from thaw.base.errors import InputError
+from thaw.base.files import publish
 from thaw.base.sections import Compute
 from thaw.networks import architectures, backbones, plan, unfreezing
 from thaw.networks.classifiers import Network
@@ -25,7 +24,6 @@ from thaw.networks.sections import Unfreeze
 from thaw.records import reading, views
 from thaw.store import entries, eviction, filling, locks, place, prefixes, sources
 from thaw.store.filling import open_part
-from thaw.store.locks import lock
 from thaw.store.opening import Asked, open_run
 from thaw.store.prefixes import Images, Prefix
 from thaw.store.sources import Pixels
@@ -433,12 +431,12 @@ def test_two_that_ask_at_once_compute_once(
             waits.wait(10)
         return fill(*arguments)
 
-    def listen(*words: Any, **options: Any) -> None:
-        if "waiting for another run" in words[0]:
+    def listen(text: str) -> None:
+        if "waiting for another run" in text:
             waits.set()
 
     monkeypatch.setattr(filling, "_fill", count)
-    monkeypatch.setattr(locks, "print", listen, raising=False)
+    monkeypatch.setattr(locks, "say", listen)
     found.append(open_part(prefixes[0], TRAIN))
     second.join()
     assert waits.is_set() and len(fills) == 1
@@ -478,15 +476,17 @@ def test_nothing_is_evicted_for_what_would_not_fit_anyway(fill_room: Any) -> Non
 
 
 def test_what_a_killed_run_left_half_written_is_removed_and_what_is_being_written_stays(fill_room: Any) -> None:
-    """At once: it takes room that the same run, begun again, needs. That of the entry that is filled next, too."""
-    store, (second, same) = place.find_store(), fill_room(2)
-    second.hold.close()
-    shutil.rmtree(same)
-    for scratch, name in (("left", "a"), ("own", same.name), ("written", "b")):
-        (store / f".publishing-{scratch}" / name).mkdir(parents=True)
-    with contextlib.closing(lock(store / "b", "filled", fcntl.LOCK_EX)):
-        fill_room(2)
-    assert [path.name for path in store.glob(".publishing-*")] == [".publishing-written"]
+    """At once: it takes room that the same run, begun again, needs."""
+    store = place.find_store()
+    left = store / ".publishing-left"
+    (left / "a").mkdir(parents=True)
+    with publish(store / "b") as made:
+        made.mkdir()
+        (written,) = set(store.glob(".publishing-*"))
+        assert not left.exists()
+        (left / "a").mkdir(parents=True)
+        assert fill_room(1)[0]
+        assert list(store.glob(".publishing-*")) == [written]
 
 
 def test_what_is_in_use_stays(fill_room: Any) -> None:
@@ -551,7 +551,7 @@ def test_of_an_eviction_that_is_killed_nothing_stays_for_good(fill_room: Any) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         fill_room(3)[0].hold.close()
-    (left,) = place.find_store().glob(".publishing-*/*/values.npy")
+    (left,) = place.find_store().glob(".publishing-*/*/*/values.npy")
     fill_room(4)
     assert not left.exists()
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from thaw.base.errors import InputError
 from thaw.base.files import read_json, write_json
 from thaw.cli.best import print_best
 from tiny import dvc, git
@@ -48,8 +49,8 @@ def test_it_agrees_with_the_report(table: pathlib.Path, capsys: pytest.CaptureFi
     text = ask(capsys)
     assert text.startswith(f"Best on validation, of 4 runs: {summary['best']} (")
     assert f"{100 * summary['test']:.2f} %" in text
-    rows = re.findall(r"^(\S+)  .*p [=<]", text, re.MULTILINE)
-    assert len(rows) == summary["as_good"]
+    rows = re.findall(r"^(\S+)  .*p [=<].*  (as good|not shown to be worse|worse)$", text, re.MULTILINE)
+    assert len(rows) == 3 and [standing for _, standing in rows].count("as good") == summary["as_good"]
 
 
 def test_runs_from_weights_that_keras_does_not_vouch_for_have_a_footnote(
@@ -123,6 +124,26 @@ def test_an_experiment_that_cannot_be_read_is_left_out_and_its_file_named(
     (table / "metrics/split.json").unlink()
     add_experiment(table, "broken")
     assert "Left out: experiment broken: metrics/split.json: no such file" in ask(capsys)
+
+
+def test_an_experiment_that_git_has_lost_is_left_out_and_named(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_best(table, "tiny-all")
+    add_experiment(table, "lost")
+    commit = git(table, "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/lost").strip()
+    (table / ".git" / "objects" / commit[:2] / commit[2:]).unlink()
+    text = ask(capsys)
+    assert text.startswith("Best on validation, of 4 runs: ")
+    assert f"Left out: experiment lost: {commit}: must name a commit" in text
+
+
+@pytest.mark.parametrize("path", ["metrics/evaluate/tiny.json", "plots/history/tiny.csv", "plots/predictions/tiny.csv"])
+def test_a_damaged_file_of_the_table_is_one_line_that_names_it(path: str, table: pathlib.Path) -> None:
+    content = (table / path).read_bytes()
+    (table / path).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=f"^{path}: must [^\n]*; ./run dvc repro makes it$"):
+        print_best()
 
 
 def test_experiments_on_other_commits_do_not_count(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

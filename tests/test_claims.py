@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thaw.comparison import claims, judging, published
+from thaw.comparison import claims, inference, judging, published
 from thaw.comparison.judging import Finding
-from thaw.comparison.pairs import Evidence, judge_histories
+from thaw.comparison.pairs import Evidence, answer_questions, judge_histories
 from thaw.comparison.results import Results, Run, describe_unfreeze
 
 CLASSES = ["daisy", "dandelion", "roses", "sunflowers", "tulips"]
 PHOTOS = 100  # of each part
-CALM, RISING = ([0.5, 0.4, 0.4], [0.8, 0.9, 0.9]), ([0.5, 0.4, 0.6], [0.8, 0.9, 0.9])
-JUMPING = ([0.5, 0.4, 0.4], [0.9, 0.5, 0.9])
+LEVEL = [0.8, *[0.9] * 11]  # accuracies, an epoch each
+CALM, RISING = ([0.5, *[0.4] * 11], LEVEL), ([0.5, 0.4, *(0.4 + 0.02 * i for i in range(10))], LEVEL)
+JUMPING = ([0.5, *[0.4] * 11], [0.9, 0.5] * 6)
 
 
 def make_run(
@@ -45,7 +46,7 @@ def gather(*made: dict[str, Any]) -> Evidence:
         baseline = kind == "baseline"
         words = "all (from scratch)" if baseline else describe_unfreeze(each["unfreeze"])
         runs.append(Run(name, kind, None if baseline else backbone, each["start"], words, (3,), each["unfreeze"]))
-        weights[backbone] = {"architecture": each["architecture"], "width": 1}
+        weights[backbone] = {"architecture": each["architecture"], "width": 1, "official": True}
         scores[name] = {
             "train": {"accuracy": each.get("train", each["validation"] / PHOTOS), "photos": 1000},
             "validation": {"accuracy": each["validation"] / PHOTOS, "photos": PHOTOS},
@@ -60,7 +61,9 @@ def gather(*made: dict[str, Any]) -> Evidence:
         flops[name] = dict(zip(("forward", "prefix", "training_step"), each.get("flops", (10, 6, 10)), strict=True))
     marks = {run.name: "" for run in runs}
     results = Results("tf_flowers", {"digest": ""}, {}, {}, runs, runs, weights, marks, [], scores, "test")
-    return Evidence(results, predictions, histories, flops, {}, judge_histories(results, histories), [], {})
+    return answer_questions(
+        Evidence(results, predictions, histories, flops, {}, judge_histories(results, histories), [], {})
+    )
 
 
 def tabulate(part: str, right: int, made: dict[str, Any]) -> pd.DataFrame:
@@ -71,13 +74,14 @@ def tabulate(part: str, right: int, made: dict[str, Any]) -> pd.DataFrame:
     ]
     if "wrong" in made:
         table.loc[~hit, ["actual", "predicted"]] = made["wrong"]
-    return table.assign(confidence=made.get("confidence", 0.9))
+    confidence = made.get("confidence", 0.9)
+    return table.assign(confidence=confidence, brier=(confidence - table["right"]) ** 2)
 
 
 def find(words: str, *made: dict[str, Any]) -> Finding:
     """Return the Finding on the one claim that begins with `words`."""
     (claim,) = [claim for claim in claims.CLAIMS if claim.words.startswith(words)]
-    return claim.judge(gather(*made))
+    return claim.judge(claims.ask_claims(gather(*made)))
 
 
 BASELINE = make_run("scratch", "BaselineCNN", "baseline", right=60)
@@ -174,7 +178,7 @@ def test_most_of_the_runs_decide() -> None:
     runs = [make_run(f"b{n}", unfreeze={"blocks": n}, history=JUMPING if n < 3 else CALM) for n in (1, 2, 3)]
     assert find("Block-wise ResNet50 is unstable", *runs).verdict == judging.SUPPORTED
     found = find("Block-wise ResNet50 is unstable", *runs, make_run("b4", unfreeze={"blocks": 4}))
-    assert (found.verdict, found.test) == (judging.UNDECIDED, "unstable: 2 of 4")
+    assert (found.verdict, found.test) == (judging.UNDECIDED, "unstable: 2 of 4 (one seed)")
     found = find("Block-wise ResNet50 is unstable", *runs[1:], make_run("b4", unfreeze={"blocks": 4}))
     assert found.verdict == judging.CONTRADICTED
 
@@ -299,3 +303,30 @@ def test_a_claim_about_one_block_takes_no_run_of_more() -> None:
     assert find("With its final block open", *runs).verdict == judging.NOT_RUN
     runs = frozen("MobileNet"), make_run("one", "MobileNet", unfreeze={"blocks": 1}, right=50)
     assert find("With its final block open", *runs).verdict == judging.SUPPORTED
+
+
+def test_a_pair_that_two_claims_ask_about_has_one_verdict() -> None:
+    """The pairs of all claims that no other question has are one family, each pair once."""
+    runs = [frozen(), *(make_run(f"layers-{n}", unfreeze={"layers": n}, right=90 - n) for n in (5, 10))]
+    runs += [make_run(f"blocks-{n}", unfreeze={"blocks": n}, right=80 - n) for n in (2, 10)]
+    pairs = claims.ask_claims(gather(BASELINE, *runs)).pairs
+    names = [frozenset((pair.first, pair.second)) for pair in pairs]
+    assert len(names) == len(set(names))
+    asked = [pair for pair in pairs if pair.question == "claims"]
+    corrected = inference.holm([pair.paired.p for pair in asked])
+    assert asked and [pair.p for pair in asked] == pytest.approx(corrected.tolist())
+
+
+def test_a_verdict_names_the_weights_that_it_rests_on() -> None:
+    evidence = gather(frozen("MobileNetV2", right=60), make_run("tuned", "MobileNetV2", unfreeze={"layers": 6}))
+    evidence.results.weights["mobilenetv2"] |= {"official": False, "weights": "imagenet"}
+    assert "**supported (on stand-in weights)**" in claims.describe_claims(evidence)
+
+
+def test_a_verdict_on_training_says_how_many_seeds_it_rests_on() -> None:
+    evidence = gather(make_run("layers", unfreeze={"layers": 5}, history=JUMPING))
+    calm = gather(make_run("layers", unfreeze={"layers": 5})).verdicts["layers"]
+    (claim,) = [claim for claim in claims.CLAIMS if claim.words == "Layer-wise ResNet50 is stable"]
+    assert claim.judge(evidence) == Finding(["layers"], "unstable: 1 of 1 (one seed)", judging.CONTRADICTED)
+    evidence.verdicts["layers"] += 2 * calm  # two other seeds
+    assert claim.judge(evidence) == Finding(["layers"], "unstable: 0 of 1 (3 seeds)", judging.SUPPORTED)

@@ -144,11 +144,13 @@ def test_a_photo_under_two_classes_is_kept_under_both() -> None:
     assert sorted(path.split("/")[1] for path in read_tree() if path.startswith("photos")) == ["rose", "tulip"]
 
 
-def test_files_that_are_neither_jpeg_nor_png_are_rejected_whatever_their_ending() -> None:
+def test_files_of_other_formats_are_rejected_whatever_their_ending() -> None:
     rose = {"text.jpg": b"no picture", "empty.jpg": b"", "photo.txt": encode(1), "anim.png": b"GIF89a"}
     metrics = download_folder({"rose": rose, "tulip": TULIPS})
     assert [fault["file"] for fault in metrics["rejected"]] == ["rose/anim.png", "rose/empty.jpg", "rose/text.jpg"]
-    assert {fault["reason"] for fault in metrics["rejected"]} == {"is neither JPEG nor PNG"}
+    got = ["no picture", "empty", "no picture"]  # of the GIF there is no more than the first bytes
+    reasons = [f"must be JPEG, PNG, WebP, AVIF or HEIC (got {word})" for word in got]
+    assert [fault["reason"] for fault in metrics["rejected"]] == reasons
     assert metrics["classes"] == {"rose": 1, "tulip": 3}
 
 
@@ -192,12 +194,44 @@ def test_class_names_may_hold_spaces_commas_and_letters_of_any_script() -> None:
 
 def test_photos_of_fewer_than_two_classes_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="two classes at least .got 1 photos of 1, 1 files rejected"):
-        deliver(monkeypatch, [Photo("rose", encode(1), "a"), Photo("tulip", b"text", "b")])
+        deliver(monkeypatch, [Photo("rose", encode(1), "a"), Photo(None, encode(2), "b")])
 
 
-def test_the_first_bytes_decide_what_a_file_is() -> None:
-    contents = encode(1), encode(1, "PNG"), encode(1, "BMP"), b""
-    assert [find_ending(content) for content in contents] == [".jpg", ".png", None, None]
+def test_photos_without_a_class_are_counted_on_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [Photo("rose", encode(1), "a"), Photo("tulip", encode(2), "b"), Photo(None, encode(3), "test[0]")]
+    assert deliver(monkeypatch, photos)["rejected"] == [{"file": "test[0]", "reason": "has no label"}]
+    line = "download: without a class: 1 of 1 files rejected: 1 no label; the first is test[0]"
+    assert line in capsys.readouterr().err.splitlines()
+
+
+def test_of_many_classes_with_rejected_files_the_first_are_said_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"class {number:02}" for number in range(25)]
+    deliver(monkeypatch, [Photo(name, content, "a") for name in names for content in (encode(1), b"")])
+    said = [line for line in capsys.readouterr().err.splitlines() if "rejected" in line]
+    assert len(said) == 21 and said[-1] == "download: files of 5 more classes rejected"
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"),
+    [("JPEG", ".jpg"), ("MPO", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("AVIF", ".avif"), ("HEIF", ".heic")]
+    + [(kind, None) for kind in ("BMP", "GIF", "TIFF", "PPM", "ICO", "JPEG2000", "PDF")],
+)
+def test_the_first_bytes_decide_what_a_file_is(kind: str, ending: str | None) -> None:
+    content = encode(1, kind, (32, 32))
+    assert find_ending(content) == find_ending(content[:40]) == ending
+
+
+def test_photos_of_every_format_keep_their_bytes_and_have_their_size_in_the_manifest() -> None:
+    files = {f"photo of {kind}": encode(7, kind, (30, 20)) for kind in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")}
+    download_folder({"rose": files, "tulip": TULIPS})
+    manifest = read_manifest("data/raw").query("`class` == 'rose'")
+    assert sorted(pathlib.Path(file).suffix for file in manifest.file) == [".avif", ".heic", ".jpg", ".png", ".webp"]
+    assert set(manifest.width) == {30} and set(manifest.height) == {20}
+    assert sorted(pathlib.Path("data/raw", file).read_bytes() for file in manifest.file) == sorted(files.values())
 
 
 @pytest.mark.parametrize(
@@ -238,7 +272,7 @@ def test_the_sample_arrives_in_the_same_layout() -> None:
 
 
 def test_hidden_files_and_files_beside_the_class_folders_are_passed_over() -> None:
-    folder = write(pathlib.Path("flowers"), {**FLOWERS, ".cache": {"x.jpg": encode(8)}, "empty": {}})
+    folder = write(pathlib.Path("flowers"), {**FLOWERS, ".cache": {"x.jpg": encode(8)}})
     (folder / "LICENSE.txt").write_text("CC-BY")
     (folder / "rose/.DS_Store").write_bytes(b"finder")
     metrics = fetch_photos(Folder(source="folder", path="flowers"))
@@ -326,7 +360,8 @@ def test_an_archive_delivers_the_same_photos_as_a_folder(server: str, file: str,
     assert read_tree() == tree
 
 
-def test_an_archive_leaves_nothing_unpacked_behind(server: str) -> None:
+def test_an_archive_is_never_unpacked_and_what_was_once_is_removed(server: str, place: pathlib.Path) -> None:
+    write(place / ".thaw/archive.k1ll3d", FLOWERS)  # of an earlier version, killed
     download_archive(f"{server}/flowers.zip", pack("flowers.zip", FLOWERS))
     assert os.listdir(".thaw") == ["downloads"]
 
@@ -356,7 +391,7 @@ def test_an_archive_cannot_write_outside_its_folder(server: str, place: pathlib.
     assert not list(place.rglob("out"))
 
 
-@pytest.mark.parametrize("content", [b"no archive at all", b"", b"\x1f\x8b" + b"x" * 50])
+@pytest.mark.parametrize("content", [b"no archive at all", b"\x1f\x8b" + b"x" * 50])
 def test_a_file_that_is_no_archive_is_a_fault(server: str, content: bytes) -> None:
     pathlib.Path("web/flowers.tgz").write_bytes(content)
     with pytest.raises(InputError, match="dataset.url: flowers.tgz: must be a zip or tar file"):
@@ -442,6 +477,31 @@ def test_class_folders_in_the_mirror_stand_for_a_tfds_dataset(
     monkeypatch.setenv("THAW_MIRROR", str(place / "mirror"))
     assert fetch_photos(Tfds(source="tfds", name=name)) == metrics
     assert read_tree() == tree
+
+
+def test_what_a_killed_process_of_tfds_leaves_is_removed_by_the_next(tiny_flowers: ModuleType) -> None:
+    cache = pathlib.Path(".thaw/tfds")
+    left = [
+        cache / "downloads/tiny_flowers/x.tgz.tmp.0123456789abcdef",
+        cache / "downloads/extracted/incomplete.0123_ZIP.x",
+        cache / "tiny_flowers/incomplete.ABCDEF_1.0.0",
+    ]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "a.part").write_bytes(b"a beginning")
+    fetch_photos(Tfds(source="tfds", name="tiny_flowers:1.0.0"))
+    assert not any(folder.exists() for folder in left)
+
+
+@pytest.mark.parametrize("file", ["dataset_info.json", "tiny_flowers-train.tfrecord-00000-of-00001"])
+def test_what_tfds_prepared_and_cannot_be_read_is_made_again(tiny_flowers: ModuleType, file: str) -> None:
+    dataset = Tfds(source="tfds", name="tiny_flowers:1.0.0")
+    metrics = fetch_photos(dataset)
+    path = pathlib.Path(".thaw/tfds/tiny_flowers/1.0.0", file)
+    path.write_bytes(path.read_bytes()[:-100])
+    with contextlib.suppress(InputError):
+        fetch_photos(dataset)
+    assert fetch_photos(dataset) == metrics
 
 
 # Credits
@@ -559,10 +619,8 @@ def pack_credited(file: str, classes: Mapping[str, Mapping[str, bytes]], text: s
     return hashlib.sha256((pathlib.Path("web") / file).read_bytes()).hexdigest()
 
 
-def test_tf_flowers_is_credited_from_the_archive_that_tfds_downloads(
-    server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """TFDS's own builder, on a small archive in the place of the official one."""
+def serve_flowers(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have TFDS's own builder of tf_flowers find a small archive in the place of the official one."""
     import requests
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.checksums import UrlInfo
@@ -578,9 +636,31 @@ def test_tf_flowers_is_credited_from_the_archive_that_tfds_downloads(
     monkeypatch.setattr(requests.Session, "get", lambda self, url, **options: get(
         self, url.replace(address, f"{server}/flower_photos.tgz"), **options
     ))  # fmt: skip
+
+
+def test_tf_flowers_is_credited_from_the_archive_that_tfds_downloads(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_flowers(server, monkeypatch)
     # What a download that was killed leaves.
     rest = pathlib.Path(".thaw/tfds/downloads/tf_flowers/x.tgz.tmp.1/x.tgz")
     rest.parent.mkdir(parents=True)
     rest.write_bytes(pathlib.Path("web/flower_photos.tgz").read_bytes()[:-100])
     fetch_photos(Tfds(source="tfds", name="tf_flowers:3.0.1"))
     assert read_credits() == {encode(1): CREDITS["rose", "a.jpg"], encode(3): CREDITS["tulip", "c.jpg"]}
+
+
+@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html>Log in</html>", b"", None])
+def test_another_file_for_tfds_is_one_line_and_the_next_run_has_the_right_one(
+    server: str, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    serve_flowers(server, monkeypatch)
+    path = pathlib.Path("web/flower_photos.tgz")
+    right = path.read_bytes()
+    path.write_bytes(right[:-100] if content is None else content)
+    with pytest.raises(InputError, match="tf_flowers:3.0.1 could not be downloaded: .* THAW_MIRROR") as caught:
+        fetch_photos(Tfds(source="tfds", name="tf_flowers:3.0.1"))
+    assert "\n" not in str(caught.value)
+    assert os.listdir(".thaw/downloads") == []
+    path.write_bytes(right)
+    assert fetch_photos(Tfds(source="tfds", name="tf_flowers:3.0.1"))["classes"] == {"roses": 1, "tulips": 1}

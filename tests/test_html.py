@@ -1,20 +1,26 @@
 """The report as a web page: what is in it, and what a browser makes of it."""
 
+import base64
+import contextlib
+import hashlib
 import html
+import http.server
 import io
 import json
 import pathlib
 import re
 import shutil
 import subprocess
+import threading
 import urllib.parse
 import xml.etree.ElementTree
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from thaw.reporting import plotting
-from thaw.reporting.html import pack, render_page
+from thaw.reporting.html import POLICY, pack, render_page
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="40"><rect width="800" height="40"/></svg>'
 REPORT = """# What to unfreeze
@@ -63,10 +69,15 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def browse(folder: pathlib.Path, probe: str = "", *options: Any, page: Any = None) -> Any:
-    """Open the page in Chromium, run the JavaScript expression `probe`; return (its value, what the console said)."""
+    """Open the page in Chromium, run the JavaScript expression `probe`; return (its value, what the console said).
+
+    The policy of the page stays in force: it allows the script of the probe beside its own.
+    """
     page = page or render_page(REPORT, folder)
-    result = f"<script>onload = () => document.body.dataset.probe = JSON.stringify({probe or 'null'})</script>"
-    (folder / "report.html").write_text(page.replace("</body>", result + "</body>"))
+    script = f"onload = () => document.body.dataset.probe = JSON.stringify({probe or 'null'})"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = page.replace("script-src ", f"script-src 'sha256-{digest}' ", 1)
+    (folder / "report.html").write_text(page.replace("</body>", f"<script>{script}</script></body>"))
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     command += ["--enable-logging=stderr", *options, "--dump-dom", (folder / "report.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -137,8 +148,75 @@ def test_the_page_loads_without_a_word_on_the_console(folder: pathlib.Path) -> N
 
 @browser
 def test_an_error_of_the_page_would_be_seen_on_the_console(folder: pathlib.Path) -> None:
-    _, said = browse(folder, page=render_page(REPORT, folder).replace("<script>", "<script>throw Error('seen');"))
+    _, said = browse(folder, "(() => {throw Error('seen')})()")
     assert any("seen" in line for line in said)
+
+
+def insert(page: str, markup: str) -> str:
+    """Return the page with HTML in it that nothing has escaped."""
+    return page.replace("<main>", f"<main>{markup}", 1)
+
+
+SCRIPTS = """<script>document.title = "changed"</script>
+<img src="data:," alt="" onerror="document.title = 'changed'">
+<svg onload="document.title = 'changed'"></svg>
+<iframe srcdoc="<script>parent.document.title = 'changed'</script>"></iframe>
+<base href="https://elsewhere.example/">"""
+
+
+@browser
+def test_a_script_that_came_with_a_name_would_not_run(folder: pathlib.Path) -> None:
+    page = insert(render_page(REPORT, folder), SCRIPTS)
+    (title, address), said = browse(folder, "[document.title, document.baseURI]", page=page)
+    assert title == "What to unfreeze" and address.startswith("file:")
+    assert any("Content Security Policy" in line for line in said)
+    assert browse(folder, "document.title", page=page.replace(POLICY, ""))[0] == "changed"
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[tuple[str, list[str]]]:
+    """Give the address of a server on this machine, and the list of what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+OUTSIDE = """<img src="{0}/image.png" alt=""><link rel="stylesheet" href="{0}/style.css">
+<iframe src="{0}/frame"></iframe><p style="background: url({0}/background.png)">x</p>
+<video src="{0}/film"></video><script src="{0}/script.js"></script>
+<object data="{0}/object"></object><style>@import "{0}/more.css"; p {{ list-style: url({0}/bullet.png) }}</style>"""
+
+
+@browser
+def test_the_page_loads_nothing_from_elsewhere_whatever_came_into_it(folder: pathlib.Path) -> None:
+    with serve() as (address, asked):
+        page = insert(render_page(REPORT, folder), OUTSIDE.format(address))
+        browse(folder, page=page)
+        assert asked == []
+        browse(folder, page=page.replace(POLICY, ""))
+        assert {"/image.png", "/style.css", "/frame", "/background.png", "/script.js"} <= set(asked)
+
+
+def test_the_page_runs_the_script_that_its_policy_names(folder: pathlib.Path) -> None:
+    page = render_page(REPORT, folder)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall('<meta http-equiv="Content-Security-Policy" content="(.*?)">', page)
+    assert dict(part.split(" ", 1) for part in policy.split("; ")) == {
+        "default-src": "'none'", "img-src": "data:", "style-src": "'unsafe-inline'",
+        "script-src": f"'sha256-{digest}'", "base-uri": "'none'", "form-action": "'none'",
+    }  # fmt: skip
 
 
 @browser

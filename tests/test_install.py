@@ -1,7 +1,8 @@
-"""The project as a Python package, and which code a stage runs."""
+"""The project as a clone and as a Python package, and which code a stage runs."""
 
 import pathlib
 import re
+import shutil
 import sys
 import tomllib
 
@@ -9,7 +10,7 @@ import pytest
 
 from thaw.cli import main
 from thaw.config.presets import ROOT
-from tiny import attempt, dvc, find_stages_run
+from tiny import attempt, dvc, find_stages_run, git
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -36,12 +37,44 @@ def test_the_command_that_an_installation_gives_is_there() -> None:
     assert PROJECT["scripts"] == {"thaw": f"{main.__name__}:{main.main.__name__}"}
 
 
+def read_pins(name: str) -> dict[str, tuple[str, list[str]]]:
+    """Return {package: (version, its hashes)} of a requirements file."""
+    text = (ROOT / name).read_text()
+    entries = re.findall(r"^([\w.-]+)==(\S+) .*\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.MULTILINE)
+    assert len(entries) == len(re.findall(r"^[\w.-]+==", text, re.MULTILINE)), "an entry without a hash"
+    return {normalise(package): (version, re.findall(r"sha256:\w+", hashes)) for package, version, hashes in entries}
+
+
 def test_every_dependency_is_pinned_with_its_hashes() -> None:
-    text = (ROOT / "requirements.txt").read_text()
-    pinned = re.findall(r"^([\w.-]+)==\S+ .*\n    --hash=sha256:", text, re.MULTILINE)
     listed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
     names = [re.match(r"[\w.-]+", entry)[0] for entry in listed]
-    assert {normalise(name) for name in names} <= {normalise(name) for name in pinned}
+    assert {normalise(name) for name in names} <= set(read_pins("requirements.txt"))
+
+
+def test_what_is_built_from_source_is_named_and_built_with_what_is_pinned_too() -> None:
+    """Of a package without a wheel, its source is the one file that there are hashes of."""
+    script, pins = (ROOT / "run").read_text(), read_pins("requirements.txt")
+    sources = re.search(r"^sources=(\S+)", script, re.MULTILINE)
+    assert sources and all(len(pins[name][1]) == 1 for name in sources[1].split(","))
+    assert '--only-binary=:all: --no-binary="$sources"' in script and "--no-build-isolation" in script
+    build = read_pins("requirements-build.txt")
+    assert list(build) == ["setuptools"] and build["setuptools"] == pins["setuptools"]
+
+
+def test_a_clone_that_converts_line_ends_has_the_bytes_of_the_project(tmp_path: pathlib.Path) -> None:
+    project, clone = tmp_path / "project", tmp_path / "clone"
+    project.mkdir()
+    files = (".gitattributes", "run", "dvc.lock", "dvc.yaml", "params.yaml", "plots/accuracy.csv", "stages/split.py")
+    for name in files:
+        (project / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, project / name)
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Files")
+    git(tmp_path, "clone", "--quiet", "-c", "core.autocrlf=true", "-c", "core.eol=crlf", project, clone)
+    for name in files:
+        assert (clone / name).read_bytes() == (ROOT / name).read_bytes(), name
+    assert git(clone, "status", "--porcelain") == ""
 
 
 def normalise(name: str) -> str:

@@ -12,7 +12,7 @@ def tabulate(first_only: int, second_only: int) -> dict[str, float]:
     """Return the row of plots/pairs.csv on two runs that each have so many photos right alone."""
     first = np.repeat([True, False, True], [first_only, second_only, 5])
     second = np.repeat([False, True, True], [first_only, second_only, 5])
-    found = pairs.judge_pairs([("a", "b")], {"a": first, "b": second})
+    found = pairs.judge_pairs([("a", "b")], {"a": first, "b": second}, "best")
     table = pairs.tabulate_pairs(SimpleNamespace(results=SimpleNamespace(part="test"), pairs=found))
     return table.iloc[0].to_dict()
 

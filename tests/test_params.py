@@ -39,6 +39,8 @@ compute:
 training:
   seed: 1
   batch_size: 32
+report:
+  margin: 2.0
 backbones:
   mobilenet:
     architecture: MobileNet
@@ -151,7 +153,7 @@ def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
             "trainning",
             {},
             "params.yaml: trainning: no such section; there are dataset, split, image, compute, training, "
-            "baseline_cnn, backbones, frozen, finetune, replicates, folds",
+            "baseline_cnn, report, backbones, frozen, finetune, replicates, folds",
         ),
         (
             "dataset.source",

@@ -203,7 +203,7 @@ def test_thumbnails_stand_upright(tmp_path: pathlib.Path) -> None:
     assert PIL.Image.open(io.BytesIO(photos.shrink(tmp_path / "photo.jpg"))).size == (80, 160)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
 def test_photos_of_any_kind_are_shown(tmp_path: pathlib.Path, mode: str) -> None:
     file = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
     PIL.Image.new(mode, (20, 20)).save(file)
@@ -249,3 +249,40 @@ def test_git_gets_no_photo(finished: tuple[pathlib.Path, str]) -> None:
     assert {path.suffix for path in kept} == {".md", ".svg", ".csv"}
     assert (report / "report.html").read_text().count("data:image/jpeg") > 10
     assert "/report.html" in (report / ".gitignore").read_text()
+
+
+def write_groups(folder: pathlib.Path, groups: Any) -> None:
+    """Write the split of the photos of `folder`, the numbers from 0 to 15 of them in `groups`, lists, in one each."""
+    table = pd.read_csv(folder / "data/raw/manifest.csv", keep_default_na=False).assign(part="train", label=0)
+    table["group"] = table["id"]
+    for group in groups:
+        table.loc[group, "group"] = table["id"][group[0]]
+    table.to_csv(folder / "data/split.csv", index=False)
+
+
+def test_the_largest_groups_of_near_duplicates_are_shown_with_their_classes(
+    evidence: Evidence, folder: pathlib.Path
+) -> None:
+    write_groups(folder, [[3, 4], [0, 8, 9], [10, 11]])
+    words = Reader(photos.show_photos(evidence, folder)[photos.SAMPLE]).words[12:]
+    assert words == [
+        "Near duplicates, 3 photos in train", ROSE, TULIP, TULIP,
+        "Near duplicates, 2 photos in train", ROSE, ROSE,
+        "Near duplicates, 2 photos in train", TULIP, TULIP,
+    ]  # fmt: skip
+
+
+def test_of_a_large_group_and_of_many_groups_the_first_are_shown(
+    evidence: Evidence, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "MOST_GROUPS", 1)
+    monkeypatch.setattr(photos, "MOST_OF_GROUP", 2)
+    write_groups(folder, [[0, 1, 2], [8, 9]])
+    words = Reader(photos.show_photos(evidence, folder)[photos.SAMPLE]).words[12:]
+    assert words == ["Near duplicates, 3 photos in train, 2 of them here", ROSE, ROSE]
+
+
+def test_without_near_duplicates_there_is_no_heading_for_them(evidence: Evidence, folder: pathlib.Path) -> None:
+    before = photos.show_photos(evidence, folder)
+    write_groups(folder, [])
+    assert photos.show_photos(evidence, folder) == before

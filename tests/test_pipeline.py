@@ -67,6 +67,7 @@ def test_removing_a_run_takes_its_row_out_of_the_report(workspace: pathlib.Path)
     assert not list(workspace.glob("report/figures/*tiny-blocks-1*"))
 
 
+@pytest.mark.long
 def test_to_repeat_a_run_leaves_the_table_as_it_is(workspace: pathlib.Path) -> None:
     entry = {"tiny": {"backbone": "tiny", "count": 2}}
     change_params(workspace, lambda document: document.update(replicates=entry, folds=entry))
@@ -83,6 +84,7 @@ def test_other_measured_times_make_nothing_stale(workspace: pathlib.Path) -> Non
     assert set(find_stages_run(dvc(workspace, "repro"))) <= {"evaluate_frozen@tiny"}
 
 
+@pytest.mark.long
 def test_two_clean_runs_give_the_same_bytes(finished: tuple[pathlib.Path, str], tmp_path: pathlib.Path) -> None:
     """Other processes, another folder, an empty cache and an empty store: the same hash for every output."""
     again = make_project(tmp_path / "again")

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from thaw.reporting import plotting
 
@@ -248,6 +249,18 @@ def test_curves_of_a_fine_tuned_run_have_a_line_where_the_backbone_is_unfrozen()
     axes = plotting.draw_curves(make_history(6), 2, "run").axes
     # A vertical line's x is the same at both ends.
     assert [[list(line.get_xdata()) for line in each.lines].count([2.5, 2.5]) for each in axes] == [1, 1, 1, 1]
+
+
+def test_no_title_of_the_curves_leaves_the_figure() -> None:
+    history = make_history(6)
+    history["validation_precision"] = np.linspace(0.9981, 0.9982, 6)  # the numbers beside the panel are long
+    history[["train_precision", "train_recall", "validation_recall"]] = 0.9981
+    figure = plotting.draw_curves(history, 2, "run")
+    with plotting.use_style():
+        figure.canvas.draw()
+    # A title on the left is none of those that `Axes.title` is.
+    titles = [text for axes in figure.axes for text in axes.findobj(Text) if text.get_text() == axes.get_title("left")]
+    assert len(titles) == 4 and max(title.get_window_extent().x1 for title in titles) <= figure.bbox.x1
 
 
 def test_curves_of_other_runs_have_no_such_line() -> None:

@@ -1,13 +1,17 @@
 """Presets and their workspaces."""
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,10 +20,10 @@ import pytest
 
 from small import SIZE, WIDTH
 from thaw.base.errors import InputError
-from thaw.base.files import write_json
+from thaw.base.files import read_json, write_json
 from thaw.cli import demo, workspaces
 from thaw.cli.preset import KEPT, find_cache, find_environment, keep_results, run_preset
-from thaw.cli.workspaces import make_workspace, run_table, start_paths_at
+from thaw.cli.workspaces import hold_workspace, make_workspace, run_table, start_paths_at
 from thaw.comparison.published import read_published
 from thaw.comparison.results import list_runs
 from thaw.config.checking import Params, check
@@ -109,7 +113,7 @@ def test_a_published_protocol_does_not_depend_on_the_users_parameters(name: str)
     """But for the photos and the machine; and the baseline, where the report has none."""
     left = set(read_preset(name)) - set(read_yaml(ROOT / "presets" / f"{name}.yaml")) - {"replicates", "folds"}
     published = "BaselineCNN" in set(ROWS.loc[ROWS["report"] == name, "backbone"])
-    assert left == {"dataset", "compute", "baseline_cnn"} - ({"baseline_cnn"} if published else set())
+    assert left == {"dataset", "compute", "baseline_cnn", "report"} - ({"baseline_cnn"} if published else set())
 
 
 @pytest.mark.parametrize("preset", list(PARAMS))
@@ -278,7 +282,7 @@ def finish(root: pathlib.Path, name: str, missing: int = 0) -> Any:
 
 def test_what_is_kept_of_a_preset_is_what_its_workspace_has_now(root: pathlib.Path) -> None:
     name = list_presets(root)[0]
-    for text in ("first", "second"):
+    for text in ('"first"', '"second"'):
         make_results(root / ".thaw" / "presets" / name, KEPT, text)
         finish(root, name)
         keep_results(name, root)
@@ -414,3 +418,108 @@ def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch: pytest.MonkeyP
     demo.run_demo()
     assert told["folder"] == tmp_path / "demo" and told["THAW_STORE"].startswith(str(tmp_path / "demo"))
     assert find_cache(tmp_path / "demo") == tmp_path / "demo" / ".dvc" / "cache"
+
+
+HOLD = """
+import pathlib, subprocess, sys
+from thaw.cli.workspaces import hold_workspace
+with hold_workspace(pathlib.Path(sys.argv[1]), sys.argv[2]):
+    running = subprocess.Popen(["sleep", "60"], close_fds=False)  # as DVC is started
+    print("held", flush=True)
+    running.wait()
+"""
+
+
+@pytest.fixture
+def hold() -> Any:
+    """The function that has another process hold a workspace for a command, until the test has ended."""
+    processes = []
+
+    def start(folder: pathlib.Path, command: str) -> Any:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, folder, command],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        processes.append(process)
+        assert process.stdout and process.stdout.readline() == b"held\n"
+        return process
+
+    yield start
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):  # the test has ended it
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def say_held(command: Callable[[], None]) -> str:
+    """Return the one line that a command ends with where its workspace is held."""
+    with pytest.raises(InputError) as raised:
+        command()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_second_command_on_a_preset_is_told_what_runs_and_changes_nothing(
+    root: pathlib.Path, hold: Callable[..., Any]
+) -> None:
+    workspace = root / ".thaw" / "presets" / "demo"
+    process = hold(workspace, "./run preset demo repro")
+    for command in (lambda: run_preset("demo", root=root), lambda: keep_results("demo", root)):
+        told = say_held(command)
+        assert told == f"./run preset demo repro (process {process.pid}) is still running in {workspace}: one at a time"
+    assert not workspace.exists() and not (root / "presets" / "demo").exists()
+
+
+def test_a_second_demo_is_told_that_one_runs(
+    tmp_path: pathlib.Path, hold: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "WORKSPACE", tmp_path / "demo")
+    hold(tmp_path / "demo", "./run demo")
+    assert say_held(demo.run_demo).startswith("./run demo (process ")
+    assert not (tmp_path / "demo").exists()
+
+
+def test_different_presets_run_at_once(root: pathlib.Path, hold: Callable[..., Any]) -> None:
+    hold(root / ".thaw" / "presets" / "pitfalls", "./run preset pitfalls repro")
+    with hold_workspace(root / ".thaw" / "presets" / "demo", "./run preset demo repro"):
+        pass
+
+
+def test_a_killed_command_frees_its_preset_once_dvc_has_ended_too(root: pathlib.Path, hold: Callable[..., Any]) -> None:
+    workspace = root / ".thaw" / "presets" / "demo"
+    process = hold(workspace, "./run preset demo repro")
+    process.kill()
+    process.wait()
+    assert "./run preset demo repro" in say_held(lambda: keep_results("demo", root))  # DVC may still write there
+    os.killpg(process.pid, signal.SIGKILL)
+    for _ in range(100):
+        time.sleep(0.05)
+        with pytest.raises(InputError) as raised:
+            keep_results("demo", root)
+        if "demo has no dvc.lock to keep" in str(raised.value):
+            return
+    pytest.fail(str(raised.value))
+
+
+def test_a_path_that_a_preset_names_is_looked_at_before_dvc_starts(
+    root: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    document = {**DOCUMENT, "dataset": {"source": "folder", "path": str(root / "missing"), "digest": None}}
+    make_workspace(root / "workspace", document, root)
+    with pytest.raises(SystemExit) as raised:
+        run_table(root / "workspace", ["repro"])
+    printed = capfd.readouterr()
+    assert raised.value.code == 1 and "dataset.path" in printed.err and not printed.out
+
+
+def test_a_workspace_lists_the_mirror_that_its_stages_see(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    weights = tmp_path / "mirror" / "weights" / "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"\x89HDF\r\n\x1a\n")
+    backbone = {"architecture": "ResNet50", "width": 1.0, "weights": "imagenet"}
+    make_workspace(root / "workspace", {**DOCUMENT, "backbones": {"tiny": backbone}}, root)
+    run_table(root / "workspace", ["status"], {**os.environ, "THAW_MIRROR": str(tmp_path / "mirror")})
+    listing = read_json(root / "workspace" / "data/inputs/weights/tiny.json")
+    assert listing["file"] == weights.name

@@ -147,7 +147,7 @@ def make_results(
     scores = {"validation": {"accuracy": 500 / 550, "photos": 550}, "trainable_parameters": 1}
     if part == "test":
         scores["test"] = {"accuracy": right / 368, "photos": 368}
-    weights = {"resnet50": {"architecture": "ResNet50", "width": 1, **weights}}
+    weights = {"resnet50": {"architecture": "ResNet50", "width": 1, "official": True, **weights}}
     return Results(dataset, {"digest": digest}, {}, {}, [run], [run], weights, {"deep": ""}, [], {"deep": scores}, part)
 
 

@@ -78,7 +78,7 @@ def test_a_photo_of_16_bits_keeps_its_levels(tmp_path: pathlib.Path) -> None:
     rows, metrics = write_one(tmp_path, PIL.Image.fromarray(np.full((50, 50), 0x8000, np.uint16)))
     first = read_first(tmp_path / "records", rows.part[0])
     assert (first == 0x80).all()
-    assert metrics["converted"][0]["reason"].startswith("converted from I")
+    assert metrics["converted"][0]["reason"] == "converted from I;16, 16 of 16 bits"
 
 
 def test_a_photo_with_damaged_metadata_does_not_stop_the_others(tmp_path: pathlib.Path) -> None:
@@ -103,7 +103,7 @@ def test_an_unreadable_photo_is_set_aside_with_the_reason(tmp_path: pathlib.Path
     broken = tmp_path / "photos" / rows.file[0]
     broken.write_bytes(broken.read_bytes()[:200])
     metrics = writing.write_records(rows, tmp_path / "photos", IMAGE, tmp_path / "records")["preprocess"]
-    assert [fault["id"] for fault in metrics["set_aside"]] == [rows.id[0]]
+    assert [(fault["id"], fault["part"]) for fault in metrics["set_aside"]] == [(rows.id[0], rows.part[0])]
     assert metrics["set_aside"][0]["reason"] and str(tmp_path) not in metrics["set_aside"][0]["reason"]
     assert metrics["photos"]["train"] == (rows.part == "train").sum() - 1
     assert rows.id[0] not in reading.read_labels(tmp_path / "records", rows.part[0])[1]

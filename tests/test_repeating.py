@@ -49,6 +49,7 @@ def params(threads: Compute) -> Params:
         baseline_cnn=None,
         frozen={"small": FrozenRun.model_validate(FROZEN)},
         finetune={"tuned": FinetuneRun.model_validate(TUNED)},
+        report=None,
         replicates={"small": Replicates(backbone="small", count=3)},
         folds={"small": twice, "tuned": twice},
     )

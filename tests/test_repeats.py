@@ -2,13 +2,14 @@
 
 import json
 import pathlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from thaw.comparison import inference
 from thaw.comparison.repeats import compare_folds, describe_repeats, read_repeats
 
 PHOTOS = 100
@@ -49,6 +50,10 @@ def write_folds(folder: pathlib.Path, name: str, right: Collection[int], folds: 
     path = folder / f"plots/predictions/folds/{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False)
+
+
+def read(folder: pathlib.Path, name: str) -> pd.DataFrame:
+    return read_repeats(list_params(folds=[name]), folder).predictions[name]
 
 
 def describe(folder: pathlib.Path, results: SimpleNamespace, **sections: Iterable[str]) -> str:
@@ -107,29 +112,39 @@ def test_a_cross_validation_is_printed_with_its_interval_over_all_photos(
     text = describe(tmp_path, results, folds=["wide"])
     # Wilson's interval of 90 right of 100, as published tables have it: 0.826 to 0.945
     assert "| wide¹ | 2 | 100 | 90.00 | 82.6 – 94.5 | 3.00 | 0.8765 | 87.00 |" in text
-    assert "Photo by photo" not in text
+    assert "Fold by fold" not in text
+
+
+def spread_over_folds(*counts: int) -> set[int]:
+    """Return the numbers of the photos that are right: so many of each of as many folds as there are counts."""
+    folds = len(counts)
+    return {fold + folds * i for fold, count in enumerate(counts) for i in range(count)}
 
 
 @pytest.mark.parametrize(
-    "more, sentence",
-    # p of McNemar's exact test: 2 / 2 ** 5, and 2 / 2 ** 6
-    [(5, "wide and deep cannot be told apart on 100 photos: 5 against 0, p = 0.062."),
-     (6, "wide is better than deep: 6 against 0, p = 0.031.")],
+    "better, sentence",
+    # Differences over 4 folds of 25 photos. 3, 1, 2 and 0: mean 1.5 photos, sd 1.291, error 1.291 * sqrt(1/4 + 1/3),
+    # t = 1.521 with 3 degrees of freedom, half the interval 3.182 errors.
+    # 3, 3, 2 and 3: mean 2.75, sd 0.5, error 0.382, t = 7.201.
+    [((19, 17, 18, 16), "deep cannot be told apart from wide: +6.0 points (-6.6 to +18.6), p = 0.23."),
+     ((19, 19, 18, 19), "deep is better than wide: +11.0 points (+6.1 to +15.9), p = 0.006.")],
 )  # fmt: skip
-def test_two_cross_validated_runs_are_compared_photo_by_photo(
-    more: int, sentence: str, tmp_path: pathlib.Path, results: SimpleNamespace
+def test_two_cross_validated_runs_are_compared_fold_by_fold(
+    better: Sequence[int], sentence: str, tmp_path: pathlib.Path, results: SimpleNamespace
 ) -> None:
-    write_folds(tmp_path, "wide", range(80 + more))
-    write_folds(tmp_path, "deep", range(80))
-    assert f"- {sentence}" in describe(tmp_path, results, folds=["wide", "deep"])
+    write_folds(tmp_path, "deep", spread_over_folds(*better), folds=4)
+    write_folds(tmp_path, "wide", spread_over_folds(16, 16, 16, 16), folds=4)
+    assert f"- {sentence}" in describe(tmp_path, results, folds=["deep", "wide"])
 
 
 def test_the_p_values_of_all_pairs_are_corrected_together(tmp_path: pathlib.Path) -> None:
-    for name, right in (("a", 80), ("b", 86), ("c", 96)):
-        write_folds(tmp_path, name, range(right))
+    for name, counts in (("a", (16, 16, 17, 16)), ("b", (19, 17, 18, 16)), ("c", (23, 20, 21, 19))):
+        write_folds(tmp_path, name, spread_over_folds(*counts), folds=4)
     pairs = compare_folds(read_repeats(list_params(folds="abc"), tmp_path).predictions)
     assert [(pair.first, pair.second) for pair in pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [pair.p for pair in pairs] == pytest.approx([2 / 2**6, 3 * 2 / 2**16, 2 * 2 / 2**10])
+    alone = [compare_folds({name: read(tmp_path, name) for name in pair[:2]})[0].p for pair in pairs]
+    assert [pair.p for pair in pairs] == pytest.approx(inference.holm(alone).tolist())
+    assert pairs[0].p >= alone[0] and pairs[1].p > alone[1]
 
 
 def test_runs_on_different_folds_are_not_compared(tmp_path: pathlib.Path) -> None:

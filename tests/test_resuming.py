@@ -1,5 +1,6 @@
 """A training that was stopped goes on from its last finished epoch, and ends as if it had not been."""
 
+import errno
 import json
 import os
 import pathlib
@@ -8,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -151,15 +151,54 @@ def test_a_loss_that_is_no_number_comes_back(tmp_path: pathlib.Path) -> None:
     assert np.isnan(Unfinished(tmp_path, "a").resume([variable])[0]["train_loss"])
 
 
-@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-40], lambda content: b"[]"])
-def test_a_state_that_cannot_be_read_starts_the_training_anew(
-    damage: Callable[..., Any], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+def flip(path: pathlib.Path, content: bytes, place: int, bits: int) -> None:
+    """Write `content` to `path` with some bits of one byte changed."""
+    path.write_bytes(content[:place] + bytes([content[place] ^ bits]) + content[place + 1 :])
+
+
+@pytest.mark.parametrize("bits", [0x01, 0x20, 0xFF])
+def test_every_byte_of_a_state_that_is_changed_starts_the_training_anew_or_changes_nothing(
+    bits: int, tmp_path: pathlib.Path
 ) -> None:
+    """In the headers of the archive are bytes that nothing reads, as the dates of its members."""
+    unfinished, kept = Unfinished(tmp_path, "a"), np.float32([1, 2, 3])
+    unfinished.keep([keras.Variable(kept)], [{"epoch": 1, "train_loss": 0.25}])
+    content, found = unfinished.path.read_bytes(), []
+    variable = keras.Variable([0.0, 0.0, 0.0])
+    for place in range(len(content)):
+        flip(unfinished.path, content, place, bits)
+        rows = unfinished.resume([variable])
+        assert rows in ([], [{"epoch": 1, "train_loss": 0.25}])
+        np.testing.assert_array_equal(variable, kept if rows else [0, 0, 0])
+        variable.assign([0.0, 0.0, 0.0])
+        found.append(bool(rows))
+    assert not all(found) and sum(found) < len(found) / 3
+
+
+def test_a_state_that_cannot_be_read_is_replaced(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     unfinished, variable = Unfinished(tmp_path, "a"), keras.Variable([1.0])
     unfinished.keep([variable], [{"epoch": 1}])
-    unfinished.path.write_bytes(damage(unfinished.path.read_bytes()))
+    unfinished.path.write_bytes(unfinished.path.read_bytes()[:-40])
     assert unfinished.resume([variable]) == []
     assert f"{unfinished.path}: cannot be read" in capsys.readouterr().err
+    unfinished.keep([variable], [{"epoch": 1}])
+    assert unfinished.resume([variable]) == [{"epoch": 1}]
+
+
+def test_a_training_whose_state_cannot_be_kept_goes_on_and_says_so_once(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill_up(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    undisturbed, _ = fit(Unfinished(None, None))
+    capsys.readouterr()
+    monkeypatch.setattr(np, "savez", fill_up)
+    unfinished = Unfinished(tmp_path, "a")
+    weights, _ = fit(unfinished)
+    for weight, expected in zip(weights, undisturbed, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    assert capsys.readouterr().err.count(f"{unfinished.path}: no space left on the disk") == 1
 
 
 def test_what_nothing_went_on_from_for_a_month_goes_when_a_training_ends(tmp_path: pathlib.Path) -> None:
@@ -199,7 +238,9 @@ def train(
     keras.utils.clear_session()  # names of layers count from one again, as in a process of its own
     keras.utils.set_random_seed(seed)
     settings = Training(seed=seed, batch_size=batch_size)
-    params = Params(*[None] * 3, threads, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={})
+    params = Params(
+        *[None] * 3, threads, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={}, report=None
+    )
     phase = {"optimizer": {"name": "adam", "learning_rate": rate}, "epochs": epochs}
     if kind == "baseline":
         network = {"filters": [4], "dense": 4, "dropout": 0.3}

@@ -105,7 +105,7 @@ def test_verdicts_that_changed_are_told_and_others_are_not() -> None:
         claims={("Freezing is best", "report"): "supported"},
     )
     after = make_side(
-        {"a": make_run(losses=(0.5, 1.0)), "b": make_run()},
+        {"a": make_run(losses=[0.3, *(0.3 + 0.02 * i for i in range(11))]), "b": make_run()},
         summary={"best": "b"},
         pairs={pair: "b", other: ""},
         claims={("Freezing is best", "report"): "contradicted"},
@@ -342,6 +342,22 @@ def test_a_review_of_the_work_tree_sees_files_that_git_does_not_know_and_changes
 def test_a_base_that_is_no_commit_is_named_in_one_line(name: str, repository: pathlib.Path) -> None:
     with pytest.raises(InputError, match=f"^{name}: must name a commit [^\n]*$"):
         print_review(name, None)
+
+
+def test_a_conflict_in_the_lock_is_told_by_its_file_and_line(repository: pathlib.Path) -> None:
+    lines = (repository / "dvc.lock").read_text().splitlines(keepends=True)
+    conflict = ["<<<<<<< HEAD\n", lines[9], "=======\n", lines[9], ">>>>>>> other\n"]
+    (repository / "dvc.lock").write_text("".join([*lines[:9], *conflict, *lines[10:]]))
+    with pytest.raises(InputError, match=r"^work tree: dvc\.lock: line 10: a merge left a conflict here "):
+        print_review("HEAD", None)
+
+
+def test_a_damaged_file_of_the_base_is_told_with_the_name_of_the_base(repository: pathlib.Path) -> None:
+    (repository / "metrics/split.json").write_text("{")
+    git(repository, "commit", "--quiet", "--all", "--message", "Break it")
+    (repository / "metrics/split.json").write_text("{}")
+    with pytest.raises(InputError, match=r"^HEAD: metrics/split\.json: must be JSON \(line 1: "):
+        print_review("HEAD", None)
 
 
 def read_workflow() -> Any:

@@ -1,13 +1,19 @@
 """The script `run`: what is missing on a machine is named in one line with the command that installs it."""
 
+import hashlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 from typing import Any
 
 import pytest
+
+from tiny import attempt, change_params, git, make_project, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TOOLS = ("bash", "dirname", "uname", "awk", "df", "mkdir", "rm", "cat", "env", "git", "sleep")
@@ -19,7 +25,7 @@ def machine(tmp_path: pathlib.Path) -> Any:
     clone, tools = tmp_path / "a clone", tmp_path / "tools"
     clone.mkdir()
     tools.mkdir()
-    for name in ("run", "requirements.txt"):
+    for name in ("run", "requirements.txt", "requirements-build.txt"):
         shutil.copy(ROOT / name, clone / name)
     for name in TOOLS:
         (tools / name).symlink_to(shutil.which(name))
@@ -32,9 +38,17 @@ def write_tool(tools: Any, name: str, script: Any) -> None:
     (tools / name).chmod(0o755)
 
 
-def start(machine: Any, *arguments: Any) -> Any:
+def start(machine: Any, *arguments: Any, **variables: Any) -> Any:
+    process = begin(machine, *arguments, **variables)
+    output, errors = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+def begin(machine: Any, *arguments: Any, **variables: Any) -> Any:
     clone, tools = machine
-    return subprocess.run([clone / "run", *arguments], env={"PATH": str(tools)}, capture_output=True, text=True)
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {"PATH": str(tools), **variables}
+    return subprocess.Popen([clone / "run", *arguments], env=environment, text=True, start_new_session=True, **pipes)
 
 
 def expect_one_line(done: Any, *words: Any) -> None:
@@ -76,13 +90,153 @@ def test_nothing_to_run_is_a_fault(machine: Any) -> None:
     expect_one_line(start(machine), "what should run?")
 
 
+def simulate_making(machine: Any, seconds: float = 0) -> pathlib.Path:
+    """Let tools stand for Python's venv and pip, of which pip takes `seconds`; return the file of what they did."""
+    clone, tools = machine
+    done, pip = clone.parent / "done.txt", clone.parent / "pip"
+    record = f"echo \"pip $(env | {shutil.which('grep')} ^PIP_ | {shutil.which('tr')} '\\n' ' ')\" >>'{done}'"
+    pip.write_text(f"#!/bin/bash\n{record}\n{shutil.which('sleep')} {seconds}\necho installed >>'{done}'\n")
+    pip.chmod(0o755)
+    make = f"echo venv >>'{done}'; mkdir -p \"$4/bin\"; {shutil.which('cp')} '{pip}' \"$4/bin/python\""
+    write_tool(tools, "python3", f'if [[ "$1 $2" == "-m venv" ]]; then {make}; else exec "{sys.executable}" "$@"; fi')
+    return done
+
+
+def count(done: pathlib.Path, word: str) -> int:
+    return sum(line.split()[:1] == [word] for line in done.read_text().splitlines()) if done.exists() else 0
+
+
+def wait_for(done: pathlib.Path, word: str) -> None:
+    deadline = time.monotonic() + 30
+    while not count(done, word):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def run_eight(machine: Any) -> None:
+    processes = [begin(machine, "bash", "-c", "echo ran") for _ in range(8)]
+    for process in processes:
+        output, errors = process.communicate()
+        assert process.returncode == 0 and output == "ran\n", errors
+
+
+def test_eight_at_once_make_the_environment_once(machine: Any) -> None:
+    done = simulate_making(machine, seconds=0.2)
+    run_eight(machine)
+    assert (count(done, "venv"), count(done, "installed")) == (1, 2)
+
+
+def test_one_that_waits_says_so(machine: Any) -> None:
+    done = simulate_making(machine, seconds=1)
+    first = begin(machine, "bash", "-c", "")
+    wait_for(done, "pip")
+    assert start(machine, "bash", "-c", "").stderr == "run: another ./run is making the environment; waiting for it\n"
+    assert first.communicate() and first.returncode == 0
+
+
+def test_what_a_dead_process_left_is_no_lock(machine: Any) -> None:
+    done = simulate_making(machine)
+    held = machine[0] / ".thaw" / "environment.lock"
+    held.mkdir(parents=True)
+    (held / "pid").write_text("999999999\n")
+    (held.parent / "environment.flock").write_text("")
+    run_eight(machine)
+    assert count(done, "venv") == 1
+
+
+def test_a_half_made_environment_is_made_again_by_one_of_those_that_follow_the_kill(machine: Any) -> None:
+    done = simulate_making(machine, seconds=60)
+    first = begin(machine, "bash", "-c", "")
+    wait_for(done, "pip")
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    simulate_making(machine)
+    run_eight(machine)
+    assert (count(done, "venv"), count(done, "installed")) == (2, 2)
+
+
+def test_a_signal_to_run_alone_ends_what_it_is_making(machine: Any) -> None:
+    done = simulate_making(machine, seconds=1)
+    first = begin(machine, "bash", "-c", "")
+    wait_for(done, "pip")
+    first.terminate()
+    assert first.wait(10) != 0
+    simulate_making(machine)
+    assert start(machine, "bash", "-c", "").returncode == 0
+    time.sleep(1)
+    assert (count(done, "venv"), count(done, "installed")) == (2, 2)
+
+
+def test_an_environment_whose_python_is_gone_is_made_again(machine: Any) -> None:
+    done = simulate_making(machine)
+    assert start(machine, "bash", "-c", "").returncode == 0
+    (machine[0] / ".venv" / "bin" / "python").unlink()
+    assert start(machine, "bash", "-c", "").returncode == 0
+    assert count(done, "venv") == 2
+
+
+def test_of_the_settings_for_pip_those_that_say_where_packages_come_from_count(machine: Any) -> None:
+    done = simulate_making(machine)
+    kept = {"PIP_INDEX_URL": "a", "PIP_FIND_LINKS": "b", "PIP_CERT": "c", "PIP_CONFIG_FILE": "d", "PIP_CONSTRAINT": "e"}
+    others = (
+        "PIP_USER",
+        "PIP_user",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_ROOT",
+        "PIP_NO_BINARY",
+        "PIP_DRY_RUN",
+        "PIP_PYTHON",
+    )
+    assert start(machine, "bash", "-c", "", **kept, **dict.fromkeys(others, "1")).returncode == 0
+    told = [line.split()[1:] for line in done.read_text().splitlines() if line.startswith("pip")]
+    assert told and all(sorted(words) == sorted(f"{key}={value}" for key, value in kept.items()) for words in told)
+
+
+def write_wheel(folder: pathlib.Path) -> str:
+    """Write a package that holds nothing to `folder`; return its line of a requirements file."""
+    wheel, information = folder / "nothing-1-py3-none-any.whl", "nothing-1.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("nothing.py", "")
+        file.writestr(f"{information}/METADATA", "Metadata-Version: 2.1\nName: nothing\nVersion: 1\n")
+        file.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{information}/RECORD", f"nothing.py,,\n{information}/RECORD,,\n")
+    return f"nothing==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def test_packages_come_into_the_environment_whatever_the_users_files_tell_pip_and_python(
+    machine: Any, tmp_path: pathlib.Path
+) -> None:
+    """Through the real venv and pip: each of these settings, alone, sends packages elsewhere or stops the making."""
+    write_tool(machine[1], "python3", f'exec "{sys.executable}" "$@"')
+    (machine[0] / "requirements.txt").write_text(write_wheel(tmp_path))
+    (machine[0] / "requirements-build.txt").unlink()
+    told = {
+        "user": "1",
+        "target": tmp_path / "t",
+        "prefix": tmp_path / "p",
+        "root": tmp_path / "r",
+        "no-binary": ":all:",
+    }
+    (tmp_path / ".config" / "pip").mkdir(parents=True)
+    lines = "".join(f"{key} = {value}\n" for key, value in told.items())
+    (tmp_path / ".config" / "pip" / "pip.conf").write_text(f"[global]\nfind-links = {tmp_path}\n[install]\n{lines}")
+    variables = {"PYTHONHOME": "/nowhere", "PYTHONPATH": str(tmp_path / "nothing-1-py3-none-any.whl")}
+    code = "import nothing; print(nothing.__file__)"
+    done = start(machine, "python", "-c", code, PIP_NO_INDEX="1", HOME=str(tmp_path), **variables)
+    assert done.stdout.startswith(str(machine[0] / ".venv" / "lib")), done.stderr
+    assert not [name for name in "tpr" if (tmp_path / name).exists()]
+
+
 made_by_run = pytest.mark.skipif(
     not (ROOT / ".venv" / "thaw-stamp").exists(), reason="the environment was not made by ./run"
 )
 
 
 @made_by_run
-@pytest.mark.parametrize("command", [["repro"], ["exp", "run"]])
+@pytest.mark.parametrize(
+    "command", [["repro"], ["exp", "run"], ["experiments", "run", "--queue"], ["status"], ["--cd", ".", "repro"]]
+)
 def test_a_fault_in_params_is_told_before_dvc_starts(command: list[str], tmp_path: pathlib.Path) -> None:
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     (tmp_path / "params.yaml").write_text("finetune: {mine: {epochs: 1}}\n")
@@ -119,3 +273,32 @@ def test_a_preset_that_is_not_there_is_told_in_one_line_with_those_there_are(tmp
     assert done.returncode == 1 and not done.stdout and len(lines) == 1
     assert "no preset 'other'" in lines[0]
     assert all(path.stem in lines[0] for path in (ROOT / "presets").glob("*.yaml"))
+
+
+@made_by_run
+def test_what_is_queued_with_other_values_leaves_the_listing_of_the_workspace(tmp_path: pathlib.Path) -> None:
+    """The experiment has the listing of its own values: tests/test_inputs.py."""
+    project = make_project(tmp_path / "project")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "First")
+    weights = tmp_path / "mine.h5"
+    weights.write_bytes(b"\x89HDF\r\n\x1a\n")
+    values = [f"backbones.tiny.weights={weights}", "~backbones.tiny.seed", "~backbones.tiny.pretraining"]
+    words = [word for value in values for word in ("-S", value)]
+    run(project, ROOT / "run", "dvc", "exp", "run", "--queue", "--name", "other", *words)
+    listing = "data/inputs/weights/tiny.json"
+    assert "mine.h5" in git(project, "show", f"refs/exps/celery/stash:{listing}")
+    assert (project / listing).read_text() == "{}\n"
+
+
+@made_by_run
+def test_an_input_in_an_output_is_told_before_dvc_starts(tmp_path: pathlib.Path) -> None:
+    project = make_project(tmp_path / "project")
+    photo = project / "data" / "raw" / "a" / "1.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(b"mine")
+    dataset = {"source": "folder", "path": "data/raw"}
+    change_params(project, lambda document: document.update(dataset=dataset))
+    done = attempt(project, ROOT / "run", "dvc", "repro")
+    assert done.returncode == 1 and "Running stage" not in done.stdout and photo.read_bytes() == b"mine"
+    assert done.stderr.count("\n") == 1 and "must lie apart" in done.stderr

@@ -1,10 +1,12 @@
 import io
+import itertools
 import pathlib
 import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import tracemalloc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,12 @@ from PIL import Image, ImageDraw, ImageEnhance
 from thaw.base.errors import InputError
 from thaw.base.files import read_table, write_table
 from thaw.base.sections import validate
-from thaw.split.near_duplicates import group_near_duplicates, hash_photos
+from thaw.split.near_duplicates import (
+    chain_near_duplicates,
+    count_near_pairs_apart,
+    group_near_duplicates,
+    hash_photos,
+)
 from thaw.split.parts import read_manifest, split_photos
 from thaw.split.sections import Split
 
@@ -44,7 +51,7 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 class Manifest:
-    """Collects photos in a folder, and the manifest's rows about them."""
+    """Photos in a folder, and the manifest's rows about them."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -183,6 +190,7 @@ def test_every_part_has_every_class_or_the_fault_names_how_many_it_takes(
     tmp_path: pathlib.Path, seed: int, shares: tuple[float, float, float]
 ) -> None:
     def split_classes(sizes: Mapping[str, int]) -> pd.DataFrame:
+        (tmp_path / "none").touch()
         rows = [
             {"class": name, "id": f"{name}{number:015x}", "sha256": f"{name}{number}", "file": "none"}
             for name, size in sizes.items()
@@ -205,6 +213,104 @@ def test_every_part_has_every_class_or_the_fault_names_how_many_it_takes(
     assert len(count(table)) == 3 * len(sizes)
 
 
+def take_frames(seed: int, count: int) -> Iterator[bytes]:
+    """Yield so many pictures as a camera takes them in a burst: the same scene, other noise."""
+    scene = np.asarray(paint(seed)).astype(int)
+    for number in range(count):
+        noise = np.random.default_rng([seed, number]).integers(-12, 13, scene.shape)
+        yield encode(Image.fromarray((scene + noise).clip(0, 255).astype(np.uint8)))
+
+
+def fade(first: int, last: int, count: int) -> Iterator[bytes]:
+    """Yield so many pictures from one to another: each looks like those beside it, and the ends are different."""
+    for number in range(count):
+        yield encode(Image.blend(paint(first), paint(last), number / (count - 1)))
+
+
+def test_a_burst_goes_whole_to_the_part_that_has_room_and_others_fill_the_rest(tmp_path: pathlib.Path) -> None:
+    """120 of 150 photos are one group, 80 %, so that train has five points too many and the others share the loss."""
+    manifest = Manifest(tmp_path)
+    for number, name in enumerate(("rose", "tulip")):
+        for content in take_frames(900 + number, 120):
+            manifest.add(name, content)
+        for seed in range(30):
+            manifest.add(name, encode(paint(100 * number + seed)))
+    for seed in range(3):
+        counts = count(split_photos(manifest.table(), tmp_path, make_section(seed))[0])
+        for name in ("rose", "tulip"):
+            found = [counts[part, name] for part in SHARES]
+            assert found[0] == 120 and abs(found[1] - 18.75) < 1 and abs(found[2] - 11.25) < 1
+
+
+def test_where_no_share_misses_groups_are_drawn_as_if_each_were_one_photo(manifest: Manifest) -> None:
+    alone = split_photos(manifest.table(), manifest.folder, make_section())[0].set_index("id")["part"]
+    for seed in (1, 2, 41):
+        manifest.add("rose" if seed < 40 else "tulip", encode(paint(seed), "JPEG"))
+    table = split_photos(manifest.table(), manifest.folder, make_section())[0].set_index("id")
+    assert (table["group"] == table.index).sum() == 60
+    assert (table.loc[alone.index, "part"] == alone).all()
+
+
+def split_chain(size: int, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Split 200 photos of two classes in halves, so many of the first in a chain with steps of four bits."""
+    hashes = [(1 << 4 * position) - 1 for position in range(size)]
+    hashes += [random.Random(position).getrandbits(64) for position in range(size, 200)]
+    monkeypatch.setattr("thaw.split.parts.hash_photos", lambda paths: hashes)
+    rows = [{"class": "rose" if number < 100 else "tulip", "id": f"{number:016x}"} for number in range(200)]
+    table = pd.DataFrame(rows).assign(sha256=lambda table: table["id"], file=lambda table: table["id"])
+    return split_photos(table, folder, make_section(3, 4, train=0.5, validation=0.5, test=0))[0]
+
+
+def test_a_chain_of_a_tenth_of_the_smallest_part_is_one_group(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts have fifty roses each."""
+    assert set(split_chain(5, tmp_path, monkeypatch)["group"][:5]) == {"0" * 16}
+
+
+def test_a_longer_chain_is_cut_into_groups_of_what_is_near_one_of_them(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The second is near to the first and third, the fourth to the fifth; what is near to the last is taken.
+    assert partition(split_chain(6, tmp_path, monkeypatch)["group"][:6]) == [0, 0, 0, 3, 3, 5]
+
+
+def test_the_pictures_of_a_fade_are_in_groups_of_what_looks_alike(tmp_path: pathlib.Path) -> None:
+    manifest = Manifest(tmp_path)
+    for content in fade(901, 902, 60):
+        manifest.add("rose", content)
+    for seed in range(120):
+        manifest.add("rose" if seed < 40 else "tulip", encode(paint(seed)))
+    hashes = hash_photos([tmp_path / row["file"] for row in manifest.rows])
+    assert len(set(chain_near_duplicates(hashes, 6)[:60])) == 1
+    table, metrics = split_photos(manifest.table(), tmp_path, make_section())
+    found = dict(zip(table["id"], hashes, strict=True))
+    for _, group in table.groupby("group")["id"]:
+        # One of them is near to all others.
+        assert any(all((found[one] ^ found[other]).bit_count() <= 6 for other in group) for one in group)
+    pairs = itertools.combinations(zip(hashes, table["part"], strict=True), 2)
+    apart = sum((one[0] ^ other[0]).bit_count() <= 6 and one[1] != other[1] for one, other in pairs)
+    assert metrics["split"]["near_pairs_apart"] == apart > 0
+
+
+def test_the_metrics_have_no_more_keys_where_there_is_nothing_to_tell(manifest: Manifest) -> None:
+    manifest.add("rose", encode(paint(3), "JPEG"))
+    _, metrics = split_photos(manifest.table(), manifest.folder, make_section())
+    assert list(metrics["split"]) == [*SHARES, "left_out_two_labels", "near_duplicate_groups", "photos_in_them"]
+
+
+def test_the_metrics_tell_the_largest_group_and_the_shares_that_miss(tmp_path: pathlib.Path) -> None:
+    manifest = Manifest(tmp_path)
+    for content in take_frames(900, 40):
+        manifest.add("rose", content)
+    for seed in range(110):
+        manifest.add("rose" if seed < 10 else "tulip", encode(paint(seed)))
+    split = split_photos(manifest.table(), tmp_path, make_section())[1]["split"]
+    # 40 of 50 roses: 80 % in train, and a part of the others for each of the rest. All 150 are as they were asked.
+    assert split["largest_group"] == 40
+    assert split["missed"]["train"] == {"asked": 0.75, "classes": {"rose": 0.8}}
+
+
 # Near duplicates
 
 
@@ -215,8 +321,26 @@ def test_hashes_within_the_bits_are_one_group_and_others_are_not() -> None:
     assert partition(group_near_duplicates(hashes, 4)) == [0, 0, 0, 3]
 
 
-def test_a_chain_of_near_duplicates_is_one_group() -> None:
-    assert partition(group_near_duplicates([0, 0b1111, 0b11111111], 4)) == [0, 0, 0]
+def test_a_group_is_what_is_near_its_representative_and_not_a_chain() -> None:
+    # Steps of four bits. The second has two neighbours, as all but the ends have: it takes them, the fourth the last.
+    chain = [0, 0xF, 0xFF, 0xFFF, 0xFFFF]
+    assert partition(chain_near_duplicates(chain, 4)) == [0, 0, 0, 0, 0]
+    assert partition(group_near_duplicates(chain, 4)) == [0, 0, 0, 3, 3]
+
+
+def test_the_hash_with_the_most_photos_near_it_is_the_first_representative() -> None:
+    # The fourth has two neighbours, as the second, but one of them is the hash of two photos.
+    assert partition(group_near_duplicates([0, 0xF, 0xFF, 0xFFF, 0xFFFF, 0xFFFF], 4)) == [0, 0, 2, 2, 2, 2]
+
+
+def test_three_photos_in_a_chain_are_one_group() -> None:
+    assert partition(group_near_duplicates([0, 0xFF, 0xF], 4)) == [0, 0, 0]
+
+
+def test_near_pairs_in_two_parts_are_counted_photo_by_photo() -> None:
+    hashes, parts = [0, 0xF, 0xFF, 0xFF, None], np.array([0, 0, 1, 1, 1])
+    assert count_near_pairs_apart(hashes, parts, 4) == 2
+    assert count_near_pairs_apart(hashes, parts, 3) == 0
 
 
 def test_a_missing_hash_is_near_to_nothing() -> None:
@@ -224,13 +348,22 @@ def test_a_missing_hash_is_near_to_nothing() -> None:
     assert partition(group_near_duplicates([None, None], 16)) == [0, 1]
 
 
-def test_groups_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    hashes = [int(value) for value in rng.integers(0, 2**12, 300)]
-    whole = partition(group_near_duplicates(hashes, 1))
-    monkeypatch.setattr("thaw.split.near_duplicates.BLOCK", 1)
-    assert partition(group_near_duplicates(hashes, 1)) == whole
-    # Against the definition: flood from each hash over those within one bit.
+@pytest.fixture
+def close() -> list[int]:
+    """Three hundred hashes in a corner, where chains of all lengths are."""
+    return [int(value) for value in np.random.default_rng(1).integers(0, 2**12, 300)]
+
+
+def find_near(hashes: Sequence[int], position: int) -> list[int]:
+    return [other for other, value in enumerate(hashes) if (value ^ hashes[position]).bit_count() <= 1]
+
+
+@pytest.mark.parametrize("block", [1, 1000, 2**20])
+def test_chains_are_what_a_flood_reaches_whatever_the_size_of_the_blocks(
+    close: list[int], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thaw.split.near_duplicates.BLOCK", block)
+    monkeypatch.setattr("thaw.split.near_duplicates.LINKS", block)
     expected: list[int | None] = [None] * 300
     for start in range(300):
         todo = [start]
@@ -238,8 +371,32 @@ def test_groups_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.Monk
             position = todo.pop()
             if expected[position] is None:
                 expected[position] = start
-                todo += [other for other in range(300) if (hashes[other] ^ hashes[position]).bit_count() <= 1]
-    assert whole == expected
+                todo += find_near(close, position)
+    assert chain_near_duplicates(close, 1).tolist() == expected
+
+
+@pytest.mark.parametrize("block", [1, 1000, 2**20])
+def test_groups_are_those_of_their_definition_whatever_the_size_of_the_blocks(
+    close: list[int], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thaw.split.near_duplicates.BLOCK", block)
+    near = {position: find_near(close, position) for position in range(300)}
+    groups: dict[int, int] = {}
+    for position in sorted(near, key=lambda position: -len(near[position])):
+        if position not in groups:
+            groups |= {other: position for other in near[position] if other not in groups}
+    assert partition(group_near_duplicates(close, 1)) == partition([groups[position] for position in range(300)])
+
+
+def test_thousands_of_alike_photos_take_little_memory() -> None:
+    """All eight million pairs are near: kept, they would take 128 MiB. tracemalloc sees numpy's memory."""
+    alike = [sum(1 << bit for bit in bits) for bits in itertools.combinations(range(30), 3)][:4_000]
+    tracemalloc.start()
+    groups = group_near_duplicates(alike, 6)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(groups) == {0}
+    assert peak < 100 * 2**20
 
 
 def partition(groups: Iterable[int]) -> list[int]:

@@ -19,7 +19,7 @@ SOURCE = ROOT / "src" / "thaw"
 # The packages, from the top down: what one imports stands below it. CONTRIBUTING.md draws the same list.
 FLOORS = (
     "cli", "config", "reporting", "comparison", "training", "evaluation", "weights", "store", "networks", "records",
-    "split", "photos", "drawn", "base",
+    "split", "photos", "pictures", "drawn", "base",
 )  # fmt: skip
 
 # What a stage imports and does not declare: the check of the whole of params.yaml. `config` reads the file, and the
@@ -36,6 +36,7 @@ STALE = {
     "base": {"download", "weights", "split", "preprocess", *TRAININGS, *EVALUATIONS, "report"},
     "drawn": {"download", "weights"},
     "photos": {"download", "weights"},
+    "pictures": {"download", "split", "preprocess", "report"},
     "split": {"split"},
     "records": {"preprocess", *TRAININGS, *EVALUATIONS},
     "networks": {"weights", *TRAININGS, *EVALUATIONS},

@@ -33,7 +33,14 @@ ADAM = {"name": "adam", "learning_rate": 0.01}
 def params(threads: Compute) -> Params:
     settings = Training(seed=1, batch_size=8)
     return Params(
-        *[None] * 3, compute=threads, training=settings, backbones={}, baseline_cnn=None, frozen={}, finetune={}
+        *[None] * 3,
+        compute=threads,
+        training=settings,
+        backbones={},
+        baseline_cnn=None,
+        frozen={},
+        finetune={},
+        report=None,
     )
 
 
@@ -263,7 +270,8 @@ def tuned_both_ways(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder, found = tmp_path_factory.mktemp("both"), {}
     settings = Training(seed=1, batch_size=8)
     compute = Compute(threads=2, onednn_isa="AVX2")
-    params = Params(*[None] * 3, compute, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={})
+    empty = dict.fromkeys(("backbones", "frozen", "finetune"), {})
+    params = Params(*[None] * 3, compute, settings, baseline_cnn=None, report=None, **empty)
 
     def tune_both(batch_norm: str) -> Any:
         if batch_norm not in found:

@@ -33,6 +33,7 @@ DOCUMENT = {
     "baseline_cnn": {"network": {"filters": [4], "dense": 4, "dropout": 0.1}, "optimizer": ADAM, "epochs": 1},
     "frozen": {"tiny": {"backbone": "tiny", "head": HEAD, "optimizer": ADAM, "epochs": 1}},
     "finetune": {"tiny-blocks-1": TUNED, "tiny-all": {**TUNED, "unfreeze": {"all": True}}},
+    "report": {"margin": 2.0},
     "replicates": {},
     "folds": {},
 }
@@ -60,6 +61,13 @@ def run(folder: pathlib.Path, *command: Any, **variables: Any) -> Any:
 def dvc(folder: pathlib.Path, *arguments: Any, **variables: Any) -> Any:
     """Run a dvc command as `run` does."""
     return run(folder, sys.executable, "-m", "dvc", *arguments, **variables)
+
+
+def prepare(folder: pathlib.Path, *arguments: Any, **variables: Any) -> Any:
+    """Check and list what a dvc command needs in `folder`, as `./run` does before it; return the CompletedProcess."""
+    return attempt(
+        folder, sys.executable, "-m", "thaw.config.starting", *arguments, PYTHONPATH=str(ROOT / "src"), **variables
+    )
 
 
 def git(folder: pathlib.Path, *arguments: Any) -> Any:

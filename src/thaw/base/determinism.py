@@ -2,7 +2,7 @@
 
 import os
 
-from thaw.base.quiet import keras, tf
+from thaw.base.quiet import keras, tf, use_defaults
 from thaw.base.sections import Compute
 
 # Of every tf.data pipeline. The thread that tunes one can delay the pipeline's end until that thread next wakes: its
@@ -15,8 +15,9 @@ def configure(compute: Compute, seed: int) -> None:
     """Pin threads, instruction set, seeds and kernels of this process; call it before the first TensorFlow operation.
 
     oneDNN reads ONEDNN_MAX_CPU_ISA at its first primitive, so setting it after the import of TensorFlow is in time
-    (seen with ONEDNN_VERBOSE=1, TensorFlow 2.21).
+    (seen with ONEDNN_VERBOSE=1, TensorFlow 2.21). The settings of Keras become its own again, as `use_defaults` says.
     """
+    use_defaults()
     os.environ["ONEDNN_MAX_CPU_ISA"] = compute.onednn_isa
     tf.config.threading.set_intra_op_parallelism_threads(compute.threads)
     tf.config.threading.set_inter_op_parallelism_threads(compute.threads)

@@ -1,15 +1,49 @@
 """Progress of long work: a bar on a terminal, a plain line now and then in a log."""
 
+import contextlib
+import io
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import tqdm
 
 SECONDS_BETWEEN_LINES = 10
 
 Item = TypeVar("Item")
+
+
+class Log(io.TextIOBase):
+    """A stream for lines that a run can do without: what `stream` cannot take (its disk is full) is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def isatty(self) -> bool:
+        """Tell whether the stream is a terminal."""
+        return self.stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Write `text`, or lose it."""
+        with contextlib.suppress(OSError):
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Have what was written arrive, or lose it."""
+        with contextlib.suppress(OSError):
+            self.stream.flush()
+
+
+def say(text: str) -> None:
+    """Print a line on stderr, if that can be written."""
+    print(text, file=Log(sys.stderr), flush=True)
+
+
+def log_output() -> contextlib.AbstractContextManager[Log]:
+    """Have what is printed meanwhile go to stderr, if that can be written: the progress that Keras reports."""
+    return contextlib.redirect_stdout(Log(sys.stderr))
 
 
 def track(iterable: Iterable[Item], label: str, total: int | None, unit: str) -> Iterator[Item]:
@@ -27,5 +61,5 @@ def track(iterable: Iterable[Item], label: str, total: int | None, unit: str) ->
         done += 1
         if time.monotonic() - reported >= SECONDS_BETWEEN_LINES:
             reported = time.monotonic()
-            print(f"{label}: {done}{of_total} {unit}, {reported - start:.0f} s", file=sys.stderr, flush=True)
-    print(f"{label}: {done} {unit} in {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
+            say(f"{label}: {done}{of_total} {unit}, {reported - start:.0f} s")
+    say(f"{label}: {done} {unit} in {time.monotonic() - start:.1f} s")

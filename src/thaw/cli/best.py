@@ -10,12 +10,10 @@ from thaw.base.errors import InputError
 from thaw.cli.reviewing.revisions import HEAD, check_out, list_alternatives
 from thaw.comparison.pairs import (
     Evidence,
-    compare_pairs,
+    answer_questions,
     find_better,
     find_cheapest,
-    find_equals,
-    find_pair,
-    list_pairs,
+    find_standing,
     read_evidence,
 )
 from thaw.comparison.results import read_results
@@ -38,14 +36,14 @@ def read_experiments(table: Evidence) -> tuple[dict[str, Evidence], list[str]]:
     (Evidence), because accuracies on other photos rank nothing.
     """
     found: dict[str, Evidence] = {}
-    notes = []
-    for name, commit in list_alternatives().items():
-        with check_out(commit) as folder:
-            try:
-                evidence = read_evidence(read_results(load(folder / paths.PARAMS), folder), folder)
-            except InputError as error:
-                notes.append(f"Left out: {_name(name)}: {str(error).replace(f'{folder}/', '')}")
-                continue
+    alternatives, said = list_alternatives()
+    notes = [f"Left out: an experiment: {words}" for words in said]
+    for name, commit in alternatives.items():
+        try:
+            evidence = _read_commit(commit)
+        except InputError as error:
+            notes.append(f"Left out: {_name(name)}: {error}")
+            continue
         if _list_photos(evidence).equals(_list_photos(table)):
             found[name] = evidence
         else:
@@ -75,9 +73,7 @@ def merge(table: Evidence, experiments: Mapping[str, Evidence]) -> tuple[Evidenc
         return table, homes
     results = table.results._replace(runs=runs, scores=scores, marks=marks)
     merged = table._replace(results=results, predictions=predictions)
-    merged = merged._replace(pairs=compare_pairs(merged, list_pairs(merged.results)))
-    others = [run.name for run in runs if run.name != merged.best]
-    return merged._replace(against={name: find_pair(merged, merged.best, name) for name in others}), homes
+    return answer_questions(merged), homes
 
 
 def describe_best(evidence: Evidence) -> str:
@@ -94,33 +90,34 @@ def describe_best(evidence: Evidence) -> str:
     better = find_better(evidence)
     if better:
         sections.append(f"Better than it on {part}, which decides nothing: {', '.join(better)}")
-    equals = find_equals(evidence)
-    if equals:
-        rows = [
-            [
-                name + results.marks[name],
-                runs[name].unfrozen,
-                f"{results.scores[name]['trainable_parameters']:,}",
-                percent(results.scores[name][part]["accuracy"]),
-                say_p(evidence.against[name].p),
-            ]
-            for name in equals
-        ]
-        table = align(["run", "unfrozen", "trainable", f"{part} %", "p"], rows)
+    if evidence.against:
+        margin = 100 * results.margin
+        header = ["run", "unfrozen", "trainable", f"{part} %", "best − run, points", "p", "stands"]
+        rows = [_list_against(evidence, name) for name in evidence.against]
         sections.append(
-            f"Cannot be told apart from it on these photos of {part} (McNemar's exact test, corrected by Holm's "
-            f"method for {len(evidence.pairs)} comparisons):\n\n{table}"
+            f"The others on the same photos of {part}, with the 95 % interval of the difference (Newcombe's, paired) "
+            f"and McNemar's exact p, corrected by Holm's method. As good: it surely loses less than {margin:g} "
+            "points.\n\n" + align(header, rows)
         )
         cheapest = find_cheapest(evidence)
-        count = results.scores[cheapest]["trainable_parameters"]
+        count = f"{results.scores[cheapest]['trainable_parameters']:,} parameters"
         sections.append(
-            f"It trains least of all of these: {scores['trainable_parameters']:,} parameters."
+            f"No run that trains less is shown to be as good; {best} trains {count}."
             if cheapest == best
-            else f"{cheapest} trains least of these: {count:,} parameters, {best} {scores['trainable_parameters']:,}."
+            else f"Of those that are as good, {cheapest} trains least: {count}."
         )
-    elif len(runs) > 1:
-        sections.append(f"It can be told apart from every other run on these photos of {part}.")
     return "\n\n".join(sections)
+
+
+def _list_against(evidence: Evidence, name: str) -> list[str]:
+    """Return the cells of run `name` beside the best one."""
+    results, pair = evidence.results, evidence.against[name]
+    scores = results.scores[name]
+    opened = {run.name: run.unfrozen for run in results.runs}[name]
+    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
+    row = [name + results.marks[name], opened, f"{scores['trainable_parameters']:,}"]
+    row += [percent(scores[results.part]["accuracy"]), f"{difference} ({low} to {high})", say_p(pair.p)]
+    return [*row, find_standing(pair, results.margin)]
 
 
 def say_how_to_get(best: str, homes: Mapping[str, tuple[str, str]]) -> str:
@@ -143,6 +140,15 @@ def say_how_to_get(best: str, homes: Mapping[str, tuple[str, str]]) -> str:
         "It is the work tree's own. Its weights come out of the cache, or from a remote:\n\n"
         f"    ./run dvc checkout {' '.join(files)}\n    ./run dvc pull {' '.join(files)}"
     )
+
+
+def _read_commit(commit: str) -> Evidence:
+    """Return the Evidence in a commit; raises InputError, which names files as the commit does, where there is none."""
+    with check_out(commit) as folder:
+        try:
+            return read_evidence(read_results(load(folder / paths.PARAMS), folder), folder)
+        except InputError as error:
+            raise InputError(str(error).replace(f"{folder}/", "").replace(str(folder), "it")) from None
 
 
 def _name(experiment: str) -> str:

@@ -14,9 +14,9 @@ from thaw.base.errors import run_program
 from thaw.cli.kept import show, write_page
 from thaw.comparison.claims import judge_family
 from thaw.comparison.judging import VERDICTS, Finding
-from thaw.comparison.pairs import Evidence
-from thaw.comparison.results import Run, rank_runs
-from thaw.comparison.words import interval, percent, to_markdown
+from thaw.comparison.pairs import Evidence, say_verdict
+from thaw.comparison.results import Run, rank_runs, say_weights
+from thaw.comparison.words import escape, interval, percent, to_markdown
 from thaw.reporting import plotting
 from thaw.reporting.figures import Drawing, tabulate_runs
 from thaw.reporting.tables import UNFROZEN, list_rows
@@ -39,7 +39,7 @@ def list_drawings(evidence: Evidence) -> list[Drawing]:
         Drawing(
             "accuracies",
             f"{part} accuracy of {len(runs)} runs of two relatives of MobileNetV3Large and of ResNet50, each with its "
-            f"95 % interval; {best} is best on validation",
+            f"95 % interval; {escape(best)} is best on validation",
             runs[["run", "unfrozen", "part", "accuracy", "low", "high"]],
             functools.partial(plotting.draw_overview, runs, part, best, results.notes),
         )
@@ -54,12 +54,12 @@ def render_page(evidence: Evidence, drawings: Sequence[Drawing]) -> str:
         pathlib.Path(__file__).with_name("family.md.j2"),
         photos=f"{results.scores[results.runs[0].name][results.part]['photos']:,}",
         part=results.part,
-        dataset=results.dataset,
+        dataset=escape(results.dataset),
         counts=_count_verdicts(found),
         figures={drawing.name: show(PRESET, drawing) for drawing in drawings},
         runs=_tabulate_runs(evidence),
         notes=results.notes,
-        claims={relative: _tabulate_claims(findings) for relative, findings in found.items()},
+        claims={relative: _tabulate_claims(findings, evidence) for relative, findings in found.items()},
     )
 
 
@@ -73,9 +73,12 @@ def _count_verdicts(found: Mapping[str, Findings]) -> str:
     return "; ".join(counted)
 
 
-def _tabulate_claims(findings: Findings) -> str:
+def _tabulate_claims(findings: Findings, evidence: Evidence) -> str:
     """Return the Markdown table of the claims, each with its test and verdict."""
-    rows = [[words, finding.test, f"**{finding.verdict}**"] for words, finding in findings]
+    rows = [
+        [words, finding.test, f"**{finding.verdict}{say_weights(evidence.results, finding.runs)}**"]
+        for words, finding in findings
+    ]
     return to_markdown(["Claim", "Test", "Verdict"], rows, left=3)
 
 
@@ -88,10 +91,10 @@ def _tabulate_runs(evidence: Evidence) -> str:
 
     def measure(run: Run, scores: Mapping[str, Any]) -> list[str]:
         accuracies = [percent(scores[part]["accuracy"]) for part in ("validation", results.part)]
-        overfits = "yes" if evidence.verdicts[run.name]["overfitting"] else "no"
+        overfits = say_verdict(evidence, run.name, "overfitting")
         return [f"{scores['trainable_parameters']:,}", *accuracies, interval(scores, results.part), overfits]
 
-    rows = list_rows(results, runs, len(header), lambda run: [run.name, run.unfrozen], measure)
+    rows = list_rows(results, runs, len(header), lambda run: [escape(run.name), run.unfrozen], measure)
     return to_markdown(header, rows, left=2)
 
 

@@ -14,9 +14,9 @@ import pandas as pd
 
 from thaw.base.errors import run_program
 from thaw.cli.kept import show, write_page
-from thaw.comparison.pairs import Evidence, Pair, compare_pairs, say_pair
+from thaw.comparison.pairs import VERDICTS, Evidence, Pair, holds, judge_questions, say_pair
 from thaw.comparison.results import Results, Run
-from thaw.comparison.words import NOT_RUN, interval, percent, say_count, to_markdown
+from thaw.comparison.words import NOT_RUN, code, escape, interval, percent, say_count, to_markdown
 from thaw.reporting import plotting
 from thaw.reporting.figures import Drawing, tabulate_runs
 from thaw.reporting.tables import list_rows
@@ -94,14 +94,14 @@ def render_page(evidence: Evidence, drawings: Sequence[Drawing]) -> str:
     results = evidence.results
     measured = [pair for pitfall in PITFALLS.values() for pair in pitfall.runs.items()]
     done = {run.name for run in results.runs}
-    pairs = compare_pairs(evidence, [pair for pair in measured if done.issuperset(pair)])
+    pairs = judge_questions(evidence, {"pitfalls": [pair for pair in measured if done.issuperset(pair)]})
     found = {pair.first: pair for pair in pairs}
     ages = _find_ages(results)
     return render(
         pathlib.Path(__file__).with_name("pitfalls.md.j2"),
         sound=SOUND,
         frozen=FROZEN,
-        dataset=results.dataset,
+        dataset=escape(results.dataset),
         photos=f"{results.scores[results.runs[0].name][results.part]['photos']:,}",
         part=results.part,
         summary=_summarize(pairs, results.part),
@@ -145,7 +145,7 @@ def _tabulate_runs(evidence: Evidence, found: Mapping[str, Pair]) -> str:
         words = "–" if pair is None else f"{pair.paired.first_only} against {pair.paired.second_only}"
         return [*accuracies, interval(scores, results.part), words]
 
-    rows = list_rows(results, runs, len(header), lambda run: [run.name, _name_mistake(run.name)], measure)
+    rows = list_rows(results, runs, len(header), lambda run: [escape(run.name), _name_mistake(run.name)], measure)
     return to_markdown(header, rows, left=2)
 
 
@@ -163,11 +163,9 @@ def _say_outcome(evidence: Evidence, found: Mapping[str, Pair], name: str, sound
     """Return the sentences on run `name`, which makes a mistake that run `sound` does not make."""
     results = evidence.results
     if name not in found:
-        return f"`{name}`: {NOT_RUN}."
+        return f"{code(name)}: {NOT_RUN}."
     reached, expected = (percent(results.scores[entry][results.part]["accuracy"]) for entry in (name, sound))
-    verdict = evidence.verdicts[name]
-    judged = {"overfitting": verdict["overfitting"], "unstable": verdict["unstable"]}
-    words = " and ".join(word for word, holds in judged.items() if holds)
+    words = " and ".join(key for key in VERDICTS if holds(evidence, name, key))
     training = f" Its training is judged {words}." if words else ""
     compared = say_pair(found[name], found[name].paired.photos)
     return f"{reached} % on {results.part} in place of {expected} %: {compared}{training}"

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import publish, read_json
-from thaw.cli.workspaces import make_workspace, run_dvc, run_table, start_paths_at
+from thaw.cli.workspaces import hold_workspace, make_workspace, run_dvc, run_table, start_paths_at
+from thaw.comparison.documents import Best
+from thaw.comparison.results import read_metrics, read_plot
 from thaw.config.loading import read_yaml
-from thaw.config.presets import ROOT, list_presets, read_preset
+from thaw.config.presets import ROOT, find_preset, list_presets, read_preset
+from thaw.photos.places import find_path
 from thaw.store.place import find_store
 
 KEPT = ("dvc.lock", "metrics", "plots")  # of a table's results
@@ -23,21 +26,28 @@ def run_preset(name: str, arguments: Sequence[str] = ("repro",), root: pathlib.P
     """Run the dvc command `arguments` on the table of preset `name`, in `root`/.thaw/presets/NAME.
 
     The workspace shares the project's DVC cache, with the outputs of every stage that ran on the same inputs, and its
-    store of activations. Nothing else of the project is touched. Raises InputError as `read_preset` does.
+    store of activations. Nothing else of the project is touched. Raises InputError as `read_preset` does, and where the
+    preset is running already.
     """
     document = read_preset(name, root)
-    folder = root / ".thaw" / "presets" / name
-    make_workspace(folder, document, root, find_cache(root))
-    run_table(folder, arguments, find_environment(root))
+    folder = find_workspace(name, root)
+    with hold_workspace(folder, f"./run preset {name} {' '.join(arguments)}"):
+        make_workspace(folder, document, root, find_cache(root))
+        run_table(folder, arguments, find_environment(root))
 
 
 def keep_results(name: str, root: pathlib.Path = ROOT) -> None:
     """Copy the results of preset `name` from its workspace to `root`/presets/NAME, for git: KEPT, as stages made them.
 
-    Raises InputError where the workspace has no finished table, or that of other parameters.
+    Raises InputError where the workspace has no finished table, that of other parameters, or one that is running.
     """
+    with hold_workspace(find_workspace(name, root), f"./run preset {name} keep"):
+        _keep(name, root)
+
+
+def _keep(name: str, root: pathlib.Path) -> None:
     made_of = start_paths_at(root, read_preset(name, root))
-    workspace = root / ".thaw" / "presets" / name
+    workspace = find_workspace(name, root)
     missing = [path for path in (*KEPT, paths.SUMMARY) if not (workspace / path).exists()]
     if missing:
         raise InputError(f"presets: {name} has no {missing[0]} to keep: ./run preset {name} makes its table first")
@@ -45,11 +55,15 @@ def keep_results(name: str, root: pathlib.Path = ROOT) -> None:
     if document != made_of:
         raise InputError(f"presets: {name} has changed since its table was made: ./run preset {name} renews it")
     listed = 1 + len(document["frozen"]) + len(document["finetune"])
-    done = read_json(workspace / paths.SUMMARY)["summary"]["runs"]
+    done = read_metrics(workspace / paths.SUMMARY, "summary", shape=Best).get("runs") or 0
     if done < listed:
         raise InputError(
             f"presets: {name} has {done} of its {listed} runs to keep: ./run preset {name} runs the others"
         )
+    for file in sorted((workspace / "metrics").rglob("*.json")):
+        read_json(file)  # what is damaged is not kept
+    for file in sorted((workspace / "plots").rglob("*.csv")):
+        read_plot(file)
     with publish(root / "presets" / name) as folder:
         for path in KEPT:
             target = folder / path
@@ -58,6 +72,11 @@ def keep_results(name: str, root: pathlib.Path = ROOT) -> None:
                 shutil.copytree(workspace / path, target, ignore=shutil.ignore_patterns(".*"))
             else:
                 shutil.copyfile(workspace / path, target)
+
+
+def find_workspace(name: str, root: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the workspace of preset `name`; raises InputError where there is no such preset."""
+    return root / ".thaw" / "presets" / find_preset(name, root).stem
 
 
 def find_cache(root: pathlib.Path) -> pathlib.Path:
@@ -71,7 +90,7 @@ def find_environment(root: pathlib.Path) -> dict[str, str]:
     store, mirror = find_store(), os.environ.get("THAW_MIRROR")
     environment = {**os.environ, "THAW_STORE": str(root / store) if store else "none"}
     if mirror:
-        environment["THAW_MIRROR"] = str(root / pathlib.Path(mirror).expanduser())
+        environment["THAW_MIRROR"] = str(root / find_path(mirror, "THAW_MIRROR"))
     return environment
 
 

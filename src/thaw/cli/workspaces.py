@@ -1,20 +1,50 @@
 """Workspaces: folders of their own in which DVC runs a table, as the demo and presets do."""
 
+import contextlib
+import fcntl
+import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from thaw.base import paths
+from thaw.base.errors import InputError
 from thaw.base.files import write_text
+from thaw.base.scratch import NO_LOCKS
+from thaw.config.inputs import DATASET, name_listing, write_listings
 from thaw.config.loading import load, write_yaml
 from thaw.config.presets import ROOT
 from thaw.reporting.tables import render_table
 
 CODE = ("dvc.yaml", ".dvcignore", "stages", "src")  # what a workspace needs of the project
+
+
+@contextlib.contextmanager
+def hold_workspace(folder: pathlib.Path, command: str) -> Iterator[None]:
+    """Keep other processes from the workspace `folder` until `command`, which is what they are told, has ended.
+
+    DVC holds it too (`run_dvc`): where this process is killed and DVC runs on, the workspace stays held. Raises
+    InputError where another process holds it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, which may be removed meanwhile.
+    with open(folder.with_name(f"{folder.name}.lock"), "a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise InputError(f"{lock.read().strip()} is still running in {folder}: one at a time") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        lock.truncate(0)
+        print(f"{command} (process {os.getpid()})", file=lock, flush=True)
+        os.set_inheritable(lock.fileno(), True)
+        yield
 
 
 def make_workspace(
@@ -35,6 +65,8 @@ def make_workspace(
         else:
             shutil.copyfile(source, target)
     write_text(folder / paths.PARAMS, write_yaml(start_paths_at(root, document)))
+    # DVC asks for them; what they list is looked at when a command needs it.
+    write_listings(dict.fromkeys([DATASET, *map(name_listing, document["backbones"])]), folder)
     if not (folder / ".dvc").is_dir():
         run_dvc(folder, "init", "--quiet", "--no-scm")
     if cache is not None:
@@ -46,11 +78,16 @@ def run_table(
 ) -> None:
     """Run a dvc command in the workspace `folder`; after a `repro` of all print its comparison and where its report is.
 
-    Nothing is printed after a `repro` of a few stages, which makes no report. Where DVC fails, the program ends with
-    its status.
+    First it is prepared as `./run` prepares it. Nothing is printed after a `repro` of a few stages, which makes no
+    report. Where DVC fails, or before it a check, the program ends with its status.
     """
     start, report = time.monotonic(), folder / paths.REPORT / "report.md"
     try:
+        if {"repro", "run", "status"} & set(arguments):
+            # In a process of its own: relative paths start at the workspace, the mirror is that of `environment`.
+            variables = {**(environment or os.environ), "PYTHONPATH": str(ROOT / "src")}
+            program = [sys.executable, "-m", "thaw.config.starting", *arguments]
+            subprocess.run(program, cwd=folder, env=variables, check=True)
         run_dvc(folder, *arguments, env=environment)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
@@ -62,7 +99,8 @@ def run_table(
 
 def run_dvc(folder: pathlib.Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a dvc command in `folder`; raises subprocess.CalledProcessError where it fails."""
-    return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True, **options)
+    # With the lock of `hold_workspace` open; all else that Python opens is closed there.
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True, close_fds=False, **options)
 
 
 def start_paths_at(root: pathlib.Path, document: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from thaw.comparison import published
 from thaw.comparison.judging import (
+    ASKS,
     VERDICTS,
     Finding,
     judge_accuracy,
@@ -27,7 +28,7 @@ from thaw.comparison.judging import (
     judge_trainings_alike,
     leave_open,
 )
-from thaw.comparison.pairs import Evidence, find_right
+from thaw.comparison.pairs import Evidence, find_right, judge_questions, leave_out_asked
 from thaw.comparison.picks import (
     BASELINE,
     list_deep,
@@ -42,7 +43,8 @@ from thaw.comparison.picks import (
     pick_frozen,
     pick_layers_from,
 )
-from thaw.comparison.words import to_markdown
+from thaw.comparison.results import say_weights
+from thaw.comparison.words import escape, to_markdown
 
 MOST_NAMED = 3  # runs: of more only the number is printed
 
@@ -154,19 +156,38 @@ CLAIMS = [Claim(report, words, judge) for report, list_claims in _REPORTS.items(
 
 def judge_family(evidence: Evidence, architecture: str) -> list[tuple[str, Finding]]:
     """Return [(words, Finding)] on what resnet50-and-mobilenetv3 claims of MobileNetV3, `architecture` in its place."""
-    return [(words, judge(evidence)) for words, judge in _list_family_claims(architecture)]
+    claims = list(_list_family_claims(architecture))
+    evidence = ask_claims(evidence, [judge for _, judge in claims])
+    return [(words, judge(evidence)) for words, judge in claims]
 
 
 def judge_claims(evidence: Evidence) -> list[tuple[Claim, Finding]]:
     """Return [(Claim, Finding)] in the order of CLAIMS."""
+    evidence = ask_claims(evidence)
     return [(claim, claim.judge(evidence)) for claim in CLAIMS]
+
+
+def ask_claims(evidence: Evidence, judges: Sequence[Judge] | None = None) -> Evidence:
+    """Return `evidence` with the Pairs, too, that `judges`, by default those of all claims, look up.
+
+    Those that no other question asks about are one family of tests, question ``claims``, in which each pair is one
+    test, also where two claims ask about it.
+    """
+    asked: list[tuple[str, str]] = []
+    for judge in judges or [claim.judge for claim in CLAIMS]:
+        function, known = (judge.func, judge.args) if isinstance(judge, partial) else (judge, ())
+        if function in ASKS:
+            asked += ASKS[function](*known, evidence)
+    questions = leave_out_asked({"claims": asked}, evidence.pairs)
+    return evidence._replace(pairs=[*evidence.pairs, *judge_questions(evidence, questions)])
 
 
 def tabulate_claims(evidence: Evidence) -> pd.DataFrame:
     """Return a row per claim: claim, report, runs, test, verdict; none where the photos are not those of the claims."""
     found = judge_claims(evidence) if published.is_tf_flowers(evidence.results) else []
     rows = [
-        (claim.words, claim.report, " ".join(finding.runs), finding.test, finding.verdict) for claim, finding in found
+        (claim.words, claim.report, " ".join(finding.runs), finding.test, _say_verdict(finding, evidence))
+        for claim, finding in found
     ]
     return pd.DataFrame(rows, columns=["claim", "report", "runs", "test", "verdict"])
 
@@ -177,7 +198,13 @@ def describe_claims(evidence: Evidence) -> str:
     verdicts = [finding.verdict for _, finding in found]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts)
     rows = [
-        [claim.words, claim.report, _name_runs(finding.runs, evidence), finding.test, f"**{finding.verdict}**"]
+        [
+            claim.words,
+            claim.report,
+            _name_runs(finding.runs, evidence),
+            finding.test,
+            f"**{_say_verdict(finding, evidence)}**",
+        ]
         for claim, finding in found
     ]
     table = to_markdown(["Claim", "Report", "Runs", "Test", "Verdict"], rows, left=5)
@@ -188,9 +215,10 @@ def _describe_rules(evidence: Evidence) -> list[str]:
     """Return the paragraphs on how claims are judged, and by which runs."""
     part, photos = evidence.results.part, len(find_right(evidence, evidence.best))
     return [
-        f"Comparisons are McNemar's exact tests on the {photos:,} photos of {part}, corrected by Holm's method "
-        "within a claim; of several runs that a claim could mean, the best on validation stands for them. Of a "
-        "claimed difference the direction is judged; its size stands beside what was measured. Claims about "
+        f"Comparisons are McNemar's exact tests on the {photos:,} photos of {part}, with the p values of “Which "
+        "differences are real” where that section has the pair; the other pairs that claims ask about are corrected "
+        "together by Holm's method; of several runs that a claim could mean, the best on validation stands for them. "
+        "Of a claimed difference the direction is judged; its size stands beside what was measured. Claims about "
         "overfitting and stability go by the rules under “How the runs trained”, and by what most of the runs do; "
         "that opening more overfits is supported only where most of the runs that open less do not. “Too much” and "
         "“lower layers” mean that more than half of the FLOPs of a forward pass lie behind the cut.",
@@ -200,8 +228,13 @@ def _describe_rules(evidence: Evidence) -> list[str]:
     ]
 
 
+def _say_verdict(finding: Finding, evidence: Evidence) -> str:
+    """Return the verdict of a Finding, and on which weights its runs rest where they are not those of Keras."""
+    return finding.verdict + say_weights(evidence.results, finding.runs)
+
+
 def _name_runs(names: Sequence[str], evidence: Evidence) -> str:
     """Return the names of the runs with their marks, or how many there are where they are more than MOST_NAMED."""
     if len(names) > MOST_NAMED:
         return f"{len(names)} runs"
-    return ", ".join(name + evidence.results.marks[name] for name in names) or "–"
+    return ", ".join(escape(name) + evidence.results.marks[name] for name in names) or "–"

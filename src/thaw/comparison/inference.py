@@ -6,6 +6,8 @@ The functions are pure: the same numbers give the same result.
 # SciPy's and statsmodels' statistics take longer to load than all else that a program of thaw needs before its work:
 # `scipy.stats` is loaded where it is first used, and the functions import their part of statsmodels.
 
+import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
@@ -18,7 +20,9 @@ BINS = 15  # of confidence, as Guo et al. 2017 (On Calibration of Modern Neural 
 
 LEVEL = 0.05
 
-RESAMPLES = 2000  # of the bootstrap: the ends of a 95 % interval rest on 50 draws each
+DRAWS = 10_000  # of simulated trainings and of the bootstrap: a share of 5 % is known to 0.4 points (two errors)
+
+EXACT = 2000  # photos of a bin up to which the error of a calibrated run is summed and not approximated
 
 # The verdicts on a run's training; the report states these rules with these numbers.
 GAP = 0.05  # of accuracy between train and validation that counts as large
@@ -33,10 +37,27 @@ Count = tuple[int, int]  # (right, photos) of a run on one part
 class Paired(NamedTuple):
     """Two runs on the same photos."""
 
+    both: int  # photos that both runs have right
     first_only: int  # photos that the first run alone has right
     second_only: int
     photos: int
     p: float  # McNemar's exact test, two-sided
+
+    def turn(self) -> "Paired":
+        """Return the same comparison with the second run first."""
+        return self._replace(first_only=self.second_only, second_only=self.first_only)
+
+
+class Interval(NamedTuple):
+    """A difference and its 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+
+    def turn(self) -> "Interval":
+        """Return that of the second minus the first."""
+        return Interval(-self.difference, -self.high, -self.low)
 
 
 class History(TypedDict):
@@ -47,6 +68,7 @@ class History(TypedDict):
     gap: float  # train minus validation accuracy of the finished run
     rise: float  # of the validation loss above its lowest epoch, as a share of that
     swing: float  # mean change of validation accuracy from epoch to epoch, over the second half
+    chance: float  # the swing that chance exceeds in one training of twenty
 
 
 def wilson_interval(accuracy: float, photos: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -72,7 +94,56 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> Paired:
     second_only = int((~right & other).sum())
     neither = right.size - agreeing - first_only - second_only
     found = contingency_tables.mcnemar([[agreeing, first_only], [second_only, neither]], exact=True)
-    return Paired(first_only, second_only, right.size, float(found.pvalue))
+    return Paired(agreeing, first_only, second_only, right.size, float(found.pvalue))
+
+
+def paired_interval(paired: Paired) -> Interval:
+    """Return the Interval of the accuracy of the first run minus that of the second, on the same photos.
+
+    Newcombe's score interval for paired proportions (1998, Statistics in Medicine 17: 2635-2650, method 10): the Wilson
+    intervals of both accuracies, put together with the correlation of the two runs.
+    """
+    both, first, second, photos = paired.both, paired.first_only, paired.second_only, paired.photos
+    neither = photos - both - first - second
+    shares = [(both + first) / photos, (both + second) / photos]
+    limits = [wilson_interval(share, photos) for share in shares]
+    below = [share - low for share, (low, _) in zip(shares, limits, strict=True)]
+    above = [high - share for share, (_, high) in zip(shares, limits, strict=True)]
+    margins = math.sqrt((both + first) * (second + neither) * (both + second) * (first + neither))
+    cross = both * neither - first * second
+    correlation = (max(cross - photos / 2, 0) if cross > 0 else cross) / margins if margins else 0.0
+
+    def combine(one: float, other: float) -> float:
+        return math.sqrt(max(one**2 - 2 * correlation * one * other + other**2, 0))
+
+    difference = (first - second) / photos
+    return Interval(difference, difference - combine(below[0], above[1]), difference + combine(above[0], below[1]))
+
+
+def compare_scores(first: ArrayLike, second: ArrayLike) -> Interval:
+    """Return the Interval of the mean of `first` minus that of `second`, (n,) scores of two runs photo by photo.
+
+    Student's interval of the mean of the differences; for n of some dozens or more, whatever their distribution.
+    """
+    return _student(np.asarray(first, float) - np.asarray(second, float))
+
+
+def compare_fold_scores(first: ArrayLike, second: ArrayLike) -> tuple[Interval, float]:
+    """Return (Interval, p) of the mean of `first` minus that of `second`, (k,) accuracies of two runs fold by fold.
+
+    The corrected resampled t-test (Nadeau and Bengio 2003, Machine Learning 52: 239-281) with k - 1 degrees of freedom.
+    The trainings of a cross-validation share most of their photos: the variance of the mean is taken as
+    (1 / k + test photos / training photos) times that of the differences, and the second term is 1 / (k - 1) here. It
+    assumes that the differences scatter normally and is approximate: no estimate from one cross-validation is unbiased
+    (Bengio and Grandvalet 2004). p is 1 where all differences are 0.
+    """
+    differences = np.asarray(first, float) - np.asarray(second, float)
+    folds = len(differences)
+    found = _student(differences, 1 / folds + 1 / (folds - 1))
+    error = differences.std(ddof=1) * math.sqrt(1 / folds + 1 / (folds - 1))
+    if error == 0:
+        return found, float(found.difference == 0)
+    return found, float(2 * scipy.stats.t.sf(abs(found.difference) / error, folds - 1))
 
 
 def holm(ps: Sequence[float]) -> np.ndarray:
@@ -85,7 +156,8 @@ def holm(ps: Sequence[float]) -> np.ndarray:
 def newcombe_interval(first: Count, second: Count) -> tuple[float, float, float]:
     """Return (difference, low, high) of two accuracies on different photos, each (right, photos).
 
-    The 95 % interval is Newcombe's hybrid score interval (1998), as statsmodels computes it.
+    The 95 % interval is Newcombe's hybrid score interval (1998, Statistics in Medicine 17: 873-890, method 10), as
+    statsmodels computes it.
     """
     from statsmodels.stats import proportion
 
@@ -107,13 +179,13 @@ def mean_gap_interval(train: Sequence[Count], validation: ArrayLike) -> tuple[fl
     """Return (gap, low, high): the mean of train minus validation accuracy over several runs, with its 95 % interval.
 
     `train` is the (right, photos) of each run; `validation` (runs, n) bool, whether each run had each photo right. The
-    runs share their photos, so what varies is the photos and not the runs: a normal interval over photos.
+    runs share their photos, so what varies is the photos of validation and not the runs: a normal interval over these.
+    The training photos are no sample: a run is right on so many of just those that it was trained on.
     """
     right, photos = np.asarray(train, float).T
     accuracy, shares = (right / photos).mean(), np.asarray(validation, float).mean(axis=0)
     gap = accuracy - shares.mean()
-    variance = shares.var() / len(shares) + accuracy * (1 - accuracy) / photos.min()
-    half = scipy.stats.norm.ppf(1 - LEVEL / 2) * np.sqrt(variance)
+    half = scipy.stats.norm.ppf(1 - LEVEL / 2) * np.sqrt(shares.var() / len(shares))
     return float(gap), float(gap - half), float(gap + half)
 
 
@@ -141,47 +213,93 @@ def calibration_error(confidence: ArrayLike, right: ArrayLike) -> tuple[float, p
     return _sum_error(bins, surplus), pd.DataFrame(rows)
 
 
-def compare_calibration_errors(
-    first: tuple[ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLike]
-) -> tuple[float, float, float]:
-    """Return (difference, low, high): the calibration error of the first run minus that of the second.
+def expected_calibration_error(confidence: ArrayLike) -> float:
+    """Return the calibration error that a perfectly calibrated run with these confidences (n,) has on average.
 
-    Each run is (confidence, right) as `calibration_error` takes them, over the same photos in the same order. The 95 %
-    interval is that of the bootstrap's percentiles (Efron 1979) over RESAMPLES draws of the photos from one seed.
+    Not 0: of few photos in a bin, the share that is right differs from their confidence by chance. For each bin the
+    mean distance of a sum of Bernoulli variables from its mean, exactly for up to EXACT photos, else for a normal sum.
     """
-    parts = [_split_error(*run) for run in (first, second)]
-    photos = len(parts[0][0])
-
-    def find_errors(chosen: np.ndarray) -> list[float]:
-        return [_sum_error(bins[chosen], surplus[chosen]) for bins, surplus in parts]
-
-    generator = np.random.default_rng(0)
-    draws = np.array([find_errors(generator.integers(photos, size=photos)) for _ in range(RESAMPLES)])
-    low, high = np.quantile(draws[:, 0] - draws[:, 1], [LEVEL / 2, 1 - LEVEL / 2])
-    before, after = find_errors(np.arange(photos))
-    return before - after, float(low), float(high)
+    confidence = np.asarray(confidence, float)
+    bins, _ = _split_error(confidence, np.zeros(len(confidence), bool))
+    distances = [_find_mean_distance(confidence[bins == number]) for number in np.unique(bins)]
+    return float(sum(distances) / len(confidence))
 
 
 def judge_history(history: pd.DataFrame, train: Count, validation: Count) -> History:
-    """Return the History of one run.
+    """Return the History of one training.
 
     `history` has a row per epoch of its own; `train` and `validation` are the (right, photos) of the finished run.
-    Overfitting: the gap between train and validation accuracy is surely above GAP (the low end of its 95 % interval),
-    and the validation loss ended more than RISE above its lowest epoch. Unstable: over the second half of the epochs,
-    validation accuracy changed by more than SWING from one to the next, on average.
+    Overfitting: the gap between train and validation accuracy is surely above GAP; the validation loss ended more than
+    RISE above its lowest epoch; and over the second half of the epochs it rose, by Kendall's rank correlation with the
+    epoch (one-sided; Mann 1945, Econometrica 13: 245-259), more than losses in any order would by chance. The training
+    photos are all there are of their kind, so that the gap's interval is that of the validation accuracy alone
+    (Wilson's). Unstable: over the second half, validation accuracy changed by more than SWING from one epoch to the
+    next, on average, and by more than chance does on so many photos.
     """
-    gap, low, _ = newcombe_interval(train, validation)
-    losses, accuracies = history["validation_loss"], history["validation_accuracy"]
-    rise = float(losses.iloc[-1] / losses.min() - 1)
-    later = accuracies.iloc[len(accuracies) // 2 :]
-    swing = float(later.diff().abs().mean()) if len(later) > 1 else 0.0
+    accuracy, reached = train[0] / train[1], validation[0] / validation[1]
+    low = accuracy - wilson_interval(reached, validation[1])[1]
+    losses = history["validation_loss"]
+    later = history.iloc[len(history) // 2 :]
+    climb, lowest = losses.iloc[-1] - losses.min(), losses.min()
+    risen = not climb <= RISE * lowest and _find_trend(later["validation_loss"]) < LEVEL
+    swing = float(later["validation_accuracy"].diff().abs().mean()) if len(later) > 1 else 0.0
+    chance = find_chance_swing(float(later["validation_accuracy"].mean()), validation[1], len(later))
     return {
-        "overfitting": bool(low > GAP and not rise <= RISE),  # a loss that is no number has risen
-        "unstable": bool(swing > SWING),
-        "gap": gap,
-        "rise": rise,
+        "overfitting": bool(low > GAP and risen),
+        "unstable": bool(swing > max(SWING, chance)),
+        "gap": accuracy - reached,
+        "rise": float(climb / lowest),
         "swing": swing,
+        "chance": chance,
     }
+
+
+@functools.lru_cache
+def find_chance_swing(accuracy: float, photos: int, epochs: int) -> float:
+    """Return the mean change of accuracy from epoch to epoch that chance exceeds in one training of twenty.
+
+    Chance is that each of the `epochs` draws `photos` of its own and gets each right with probability `accuracy`:
+    more than the same photos do in every epoch. From DRAWS simulated trainings, always the same ones.
+    """
+    if epochs < 2 or not 0 <= accuracy <= 1:
+        return 0.0
+    drawn = np.random.default_rng(0).binomial(photos, accuracy, (DRAWS, epochs)) / photos
+    return float(np.quantile(np.abs(np.diff(drawn, axis=1)).mean(axis=1), 1 - LEVEL))
+
+
+def rank_class_gains(
+    actual: ArrayLike, before: ArrayLike, after: ArrayLike, classes: Sequence[str]
+) -> tuple[dict[str, float], float, float]:
+    """Return ({class: F1 after minus F1 before}, share for, share against), the largest gain first.
+
+    `actual`, `before` and `after` (n,) are the class of each photo and what two runs predict. The shares in [0, 1] are
+    those of DRAWS bootstrap draws of the photos (Efron 1979), always the same ones: in which each of `classes` gains
+    more than all others, and in which another gains more than one of them. A class that a draw lacks gains nothing.
+    """
+    table = pd.DataFrame({"actual": np.asarray(actual), "before": np.asarray(before), "after": np.asarray(after)})
+    kinds = table.value_counts(sort=False).reset_index(name="photos")
+    labels = sorted(set(table["actual"]))
+    actually = kinds["actual"].to_numpy()[:, None] == np.array(labels)
+
+    def score(counts: np.ndarray) -> np.ndarray:
+        """Return the gains (m, classes) of `counts` (m, kinds) photos of each kind."""
+        scores = []
+        for column in ("after", "before"):
+            predicted = kinds[column].to_numpy()[:, None] == np.array(labels)
+            both = 2 * counts @ (actually & predicted)
+            all_ = counts @ actually + counts @ predicted
+            scores.append(np.divide(both, all_, out=np.zeros(both.shape), where=all_ > 0))
+        return scores[0] - scores[1]
+
+    photos = kinds["photos"].to_numpy()
+    gains = dict(zip(labels, score(photos[None, :].astype(float))[0].tolist(), strict=True))
+    drawn = np.random.default_rng(0).multinomial(len(table), photos / len(table), DRAWS).astype(float)
+    inside = np.isin(labels, list(classes))
+    found = score(drawn)
+    least = found[:, inside].min(axis=1, initial=math.inf if inside.any() else 0.0)
+    most = found[:, ~inside].max(axis=1, initial=-math.inf)
+    ranked = dict(sorted(gains.items(), key=lambda item: (-item[1], item[0])))
+    return ranked, float((least > most).mean()), float((most > least).mean())
 
 
 def find_denominators(shares: Sequence[float], digits: Sequence[int], most: int) -> list[int]:
@@ -210,3 +328,33 @@ def _split_error(confidence: ArrayLike, right: ArrayLike) -> tuple[np.ndarray, n
 def _sum_error(bins: np.ndarray, surplus: np.ndarray) -> float:
     """Return the calibration error of photos with these bins and this surplus, both (n,)."""
     return float(np.abs(np.bincount(bins, surplus)).sum() / len(bins))
+
+
+def _find_trend(losses: pd.Series) -> float:
+    """Return the p of no rising trend in `losses` (n,); 0 where the last is no number: it has risen beyond any."""
+    if not math.isfinite(losses.iloc[-1]):
+        return 0.0
+    if len(losses) < 2:
+        return 1.0
+    p = float(scipy.stats.kendalltau(np.arange(len(losses)), losses, alternative="greater").pvalue)
+    return p if math.isfinite(p) else 1.0  # all of them equal
+
+
+def _find_mean_distance(chances: np.ndarray) -> float:
+    """Return E|S - E S| of S, the number of successes with the probabilities `chances` (n,), each independent."""
+    mean, variance = chances.sum(), (chances * (1 - chances)).sum()
+    if len(chances) > EXACT:
+        return float(math.sqrt(2 * variance / math.pi))
+    distribution = np.ones(1)  # of S: the probability of 0, 1, ... successes
+    for chance in chances:
+        distribution = np.append(distribution * (1 - chance), 0) + np.append(0, distribution * chance)
+    return float((distribution * np.abs(np.arange(len(distribution)) - mean)).sum())
+
+
+def _student(differences: np.ndarray, share: float | None = None) -> Interval:
+    """Return Student's Interval of the mean of `differences` (n,), its variance `share` (1 / n) times theirs."""
+    count = len(differences)
+    error = float(differences.std(ddof=1)) * math.sqrt(share or 1 / count)
+    half = float(scipy.stats.t.ppf(1 - LEVEL / 2, count - 1)) * error
+    mean = float(differences.mean())
+    return Interval(mean, mean - half, mean + half)

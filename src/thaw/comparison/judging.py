@@ -1,21 +1,22 @@
 """Functions that judge one published claim by the runs of the table.
 
 They are small and general ("the best of these is better than the best of those"), and get what a claim states as
-arguments. Each returns a Finding.
+arguments. Each returns a Finding. Those that compare runs photo by photo look the Pairs up in the evidence; ASKS has,
+for each of them, the function that returns which pairs it will look up.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from thaw.comparison import inference, published
 from thaw.comparison.inference import wilson_interval
 from thaw.comparison.pairs import (
     Evidence,
     Pair,
-    compare_pairs,
     count_right,
-    find_calibration,
+    find_pair,
     find_right,
+    holds,
     say_counts,
 )
 from thaw.comparison.picks import Pick, is_finetuned, list_deep, list_shallow, pair_settings, rank_architectures
@@ -49,39 +50,51 @@ def judge_better(first: Pick, second: Pick, evidence: Evidence) -> Finding:
     missing = _find_missing(evidence, first, second)
     if missing:
         return missing
-    names = first.find(evidence)[0].name, second.find(evidence)[0].name
-    (pair,) = compare_pairs(evidence, [names])
-    points = 100 * (pair.paired.first_only - pair.paired.second_only) / pair.paired.photos
-    return Finding([*names], f"{points:+.1f} points: {say_counts(pair)}", _judge_pair(pair))
+    ((one, other),) = _ask_better(first, second, evidence)
+    pair = find_pair(evidence, one, other)
+    return Finding([one, other], f"{_say_difference(pair)}: {say_counts(pair)}", _judge_pair(pair))
+
+
+def _ask_better(first: Pick, second: Pick, evidence: Evidence) -> list[tuple[str, str]]:
+    if _find_missing(evidence, first, second):
+        return []
+    return [(first.find(evidence)[0].name, second.find(evidence)[0].name)]
 
 
 def judge_best(candidates: Pick, everything: Pick, evidence: Evidence) -> Finding:
     """Judge "the best of `candidates` is the best of `everything`", compared with each other run.
 
-    Supported where it is better than every other, contradicted where one of them is better; p values corrected for
-    being so many.
+    Supported where it is better than every other, contradicted where one of them is better.
     """
-    names = [run.name for run in candidates.find(evidence)]
-    others = [run.name for run in everything.find(evidence) if run.name not in names]
-    if not names:
+    if not candidates.find(evidence):
         return _miss(candidates)
-    if not others:
+    pairs = [find_pair(evidence, *names) for names in _ask_best(candidates, everything, evidence)]
+    if not pairs:
         return _miss(everything._replace(words=f"other run of {everything.architecture}"))
-    pairs = compare_pairs(evidence, [(names[0], other) for other in others])
     ahead, behind, verdict = _judge_all(pairs)
-    text = f"{names[0]} is better than {ahead} of {len(pairs)} others and worse than {behind}"
-    return Finding([names[0], *others], text, verdict)
+    name, others = pairs[0].first, [pair.second for pair in pairs]
+    text = f"{name} is better than {ahead} of {len(pairs)} others and worse than {behind}"
+    return Finding([name, *others], text, verdict)
+
+
+def _ask_best(candidates: Pick, everything: Pick, evidence: Evidence) -> list[tuple[str, str]]:
+    names = [run.name for run in candidates.find(evidence)]
+    return [(names[0], run.name) for run in everything.find(evidence) if run.name not in names] if names else []
 
 
 def judge_everywhere(first: str, second: str, evidence: Evidence) -> Finding:
     """Judge "architecture `first` beats `second` in every comparable setting": each setting that both were run with."""
-    settings = pair_settings(evidence, first, second)
+    settings = _ask_everywhere(first, second, evidence)
     if not settings:
         return Finding([], f"no setting with runs of both {first} and {second}", NOT_RUN)
-    pairs = compare_pairs(evidence, settings)
+    pairs = [find_pair(evidence, *names) for names in settings]
     ahead, behind, verdict = _judge_all(pairs)
     names = list(dict.fromkeys(name for setting in settings for name in setting))
     return Finding(names, f"better in {ahead} of {len(pairs)} settings, worse in {behind}", verdict)
+
+
+def _ask_everywhere(first: str, second: str, evidence: Evidence) -> list[tuple[str, str]]:
+    return pair_settings(evidence, first, second)
 
 
 def judge_accuracy(one: Pick, share: float, exactly: bool, evidence: Evidence) -> Finding:
@@ -102,13 +115,14 @@ def judge_accuracy(one: Pick, share: float, exactly: bool, evidence: Evidence) -
 def judge_trainings_alike(
     picks: Sequence[Pick], key: Literal["overfitting", "unstable"], expected: bool, evidence: Evidence
 ) -> Finding:
-    """Judge "`picks` are `key`", or are not, as `expected` has it: by what most of them are."""
+    """Judge "`picks` are `key`", or are not, as `expected` has it: by what most of them are in most of their seeds."""
     names = [run.name for one in picks for run in one.find(evidence)]
     if not names:
         return _miss(*picks)
-    count = sum(evidence.verdicts[name][key] for name in names)
+    count = sum(holds(evidence, name, key) for name in names)
     agreeing = count if expected else len(names) - count
-    return Finding(names, f"{key}: {count} of {len(names)}", _judge_majority(agreeing, len(names)))
+    text = f"{key}: {count} of {len(names)} ({_say_seeds(evidence, names)})"
+    return Finding(names, text, _judge_majority(agreeing, len(names)))
 
 
 def judge_more_overfits(
@@ -121,12 +135,13 @@ def judge_more_overfits(
     more, less = list_more(evidence), list_less(evidence)
     if not more:
         return Finding([], "no run of these backbones opens so much", NOT_RUN)
-    counts = [sum(evidence.verdicts[name]["overfitting"] for name in names) for names in (more, less)]
+    counts = [sum(holds(evidence, name, "overfitting") for name in names) for names in (more, less)]
     text = f"overfitting: {counts[0]} of {len(more)}"
     verdicts = {_judge_majority(counts[0], len(more))}
     if less:
         text += f", and {counts[1]} of {len(less)} that open less"
         verdicts.add(_judge_majority(len(less) - counts[1], len(less)))
+    text += f" ({_say_seeds(evidence, [*more, *less])})"
     return Finding([*more, *less], text, _decide(holds=verdicts == {SUPPORTED}, fails=CONTRADICTED in verdicts))
 
 
@@ -148,36 +163,49 @@ def judge_confusion(one: Pick, classes: Sequence[str], evidence: Evidence) -> Fi
 def judge_class_gains(before: Pick, after: Pick, classes: Sequence[str], evidence: Evidence) -> Finding:
     """Judge "fine-tuning helps `classes` most": the F1 gains from the best of `before` to the best of `after`.
 
-    Undecided where the two runs cannot be told apart at all: then no gain is more than chance.
+    By bootstrap draws of the photos: supported where these gain most in 95 % of them, contradicted where another gains
+    more than one of these in 95 %.
     """
     missing = _find_missing(evidence, before, after)
     if missing:
         return missing
     names = before.find(evidence)[0].name, after.find(evidence)[0].name
-    scores = [_score_f1(evidence, name) for name in names]
-    gains = {label: scores[1].get(label, 0.0) - score for label, score in scores[0].items()}
-    ranked = sorted(gains, key=lambda label: (-gains[label], label))
-    (pair,) = compare_pairs(evidence, [names[::-1]])
-    text = "F1 gains: " + ", ".join(f"{label} {100 * gains[label]:+.1f}" for label in ranked)
-    most = set(ranked[: len(classes)]) == set(classes)
-    verdict = UNDECIDED if pair.winner is None else _decide(holds=most, fails=not most)
-    return Finding([*names], f"{text}; over all classes {say_counts(pair)}", verdict)
+    tables = [evidence.predictions[name] for name in names]
+    actual, *predicted = (
+        table.loc[table["part"] == evidence.results.part, column]
+        for table, column in zip([tables[0], *tables], ["actual", "predicted", "predicted"], strict=True)
+    )
+    gains, share, against = inference.rank_class_gains(actual, predicted[0], predicted[1], classes)
+    text = "F1 gains: " + ", ".join(f"{label} {100 * gain:+.1f}" for label, gain in gains.items())
+    text += f"; {' and '.join(classes)} gain most in about {5 * round(20 * share)} % of draws of the photos"
+    verdict = _decide(holds=share >= 1 - inference.LEVEL, fails=against >= 1 - inference.LEVEL)
+    return Finding([*names], text, verdict)
 
 
 def judge_calibration(before: Pick, after: Pick, evidence: Evidence) -> Finding:
-    """Judge "fine-tuning sharpens calibration": the calibration error of the best of `after` is below `before`'s."""
+    """Judge "fine-tuning sharpens calibration": the probabilities of the best of `after` are better than `before`'s.
+
+    By Brier's score, which is proper: paired photo by photo. A difference of calibration errors is biased, also where
+    both runs are calibrated perfectly; they stand beside it, each with what such a run would have.
+    """
     missing = _find_missing(evidence, before, after)
     if missing:
         return missing
     names, part = [one.find(evidence)[0].name for one in (before, after)], evidence.results.part
-    if any(find_calibration(evidence, name, part) is None for name in names):
+    tables = [evidence.predictions[name] for name in names]
+    was, now = (table[table["part"] == part] for table in tables)
+    if was["brier"].isna().any() or now["brier"].isna().any():
         return Finding(names, "a probability is no number", CONTRADICTED)
-    tables = [evidence.predictions[name] for name in reversed(names)]
-    tables = [table[table["part"] == part] for table in tables]
-    difference, low, high = inference.compare_calibration_errors(*((t["confidence"], t["right"]) for t in tables))
-    points = [f"{100 * value:+.1f}" for value in (difference, low, high)]
-    text = "calibration error changes by {} points, interval {} to {}".format(*points)
-    return Finding(names, text, _decide(holds=high < 0, fails=low > 0))
+    found = inference.compare_scores(now["brier"], was["brier"])
+    changes = [f"{value:+.3f}" for value in found]
+    text = "Brier's score changes by {}, interval {} to {}".format(*changes)
+    errors = [
+        f"{100 * inference.calibration_error(table['confidence'], table['right'])[0]:.1f} % "
+        f"({100 * inference.expected_calibration_error(table['confidence']):.1f} % if calibrated perfectly)"
+        for table in (was, now)
+    ]
+    text += f"; calibration error {errors[0]} before, {errors[1]} after"
+    return Finding(names, text, _decide(holds=found.high < 0, fails=found.low > 0))
 
 
 def judge_gap(one: Pick, claimed: float, evidence: Evidence) -> Finding:
@@ -233,15 +261,21 @@ def judge_lower_layers(evidence: Evidence) -> Finding:
     The backbone is the one that has runs of both kinds (`list_deep` and `list_shallow`) and the best of them on
     validation.
     """
+    for upper, lower in _ask_lower_layers(evidence):
+        pair = find_pair(evidence, upper, lower)
+        text = f"upper layers alone against lower ones too: {_say_difference(pair)}: {say_counts(pair)}"
+        return Finding([upper, lower], text, _judge_pair(pair))
+    return Finding([], "no backbone with runs of both kinds", NOT_RUN)
+
+
+def _ask_lower_layers(evidence: Evidence) -> list[tuple[str, str]]:
     deep, shallow = list_deep(evidence), list_shallow(evidence)
     for architecture in rank_architectures(evidence):
         runs = [run.name for run in published.find_runs(evidence.results, architecture, is_finetuned)]
         upper, lower = (next((name for name in runs if name in group), None) for group in (shallow, deep))
         if upper and lower:
-            (pair,) = compare_pairs(evidence, [(upper, lower)])
-            text = f"upper layers alone against lower ones too: {say_counts(pair)}"
-            return Finding([upper, lower], text, _judge_pair(pair))
-    return Finding([], "no backbone with runs of both kinds", NOT_RUN)
+            return [(upper, lower)]
+    return []
 
 
 def judge_last_20_layers(evidence: Evidence) -> Finding:
@@ -280,6 +314,29 @@ def leave_open(why: str, evidence: Evidence) -> Finding:
     return Finding([], why, NOT_RUN)
 
 
+# function that judges -> the function that returns, for the same arguments, the pairs (names) that it looks up
+ASKS: dict[Any, Callable[..., list[tuple[str, str]]]] = {
+    judge_better: _ask_better,
+    judge_best: _ask_best,
+    judge_everywhere: _ask_everywhere,
+    judge_lower_layers: _ask_lower_layers,
+}
+
+
+def _say_difference(pair: Pair) -> str:
+    """Return the difference of a Pair in points, with its interval: ``+4.1 points (+1.8 to +6.7)``."""
+    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
+    return f"{difference} points ({low} to {high})"
+
+
+def _say_seeds(evidence: Evidence, names: Sequence[str]) -> str:
+    """Return how many seeds the runs were trained with: ``one seed``, ``5 seeds`` or ``1 to 5 seeds``."""
+    counts = {len(evidence.verdicts[name]) for name in names}
+    if counts == {1}:
+        return "one seed"
+    return f"{counts.pop()} seeds" if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
+
+
 def _decide(holds: bool, fails: bool) -> Verdict:
     """Return the verdict on a claim that surely `holds`, surely `fails`, or neither."""
     if fails:
@@ -312,17 +369,6 @@ def _find_missing(evidence: Evidence, *picks: Pick) -> Finding | None:
 def _miss(*picks: Pick) -> Finding:
     """Return the Finding on a claim about `picks`, of which there is no run."""
     return Finding([], "there is no " + " and no ".join(one.words for one in picks), NOT_RUN)
-
-
-def _score_f1(evidence: Evidence, name: str) -> dict[str, float]:
-    """Return {class: F1} of run `name` on the part that counts."""
-    table = evidence.predictions[name]
-    table = table[table["part"] == evidence.results.part]
-    scores = {}
-    for label in sorted(set(table["actual"])):
-        hits = int(((table["actual"] == label) & (table["predicted"] == label)).sum())
-        scores[label] = 2 * hits / int((table["actual"] == label).sum() + (table["predicted"] == label).sum())
-    return scores
 
 
 def _count_step(evidence: Evidence, name: str) -> int:

@@ -15,8 +15,8 @@ import pandas as pd
 from thaw.comparison import inference
 from thaw.comparison.inference import wilson_interval
 from thaw.comparison.pairs import count_right
-from thaw.comparison.results import Results, Run, rank_runs
-from thaw.comparison.words import percent, say_count, say_interval, to_markdown
+from thaw.comparison.results import Results, Run, rank_runs, say_weights
+from thaw.comparison.words import escape, percent, say_count, say_interval, to_markdown
 
 Part = Literal["validation", "test"]
 
@@ -138,13 +138,14 @@ def match_row(results: Results, row: Mapping[str, str]) -> Match:
 def describe_published(results: Results) -> str:
     """Return the section: for each report its rows beside our runs, and what its digits allow."""
     sections = [
-        "A row per published row. What was open is what the parameters and labels of the report leave possible. Where "
-        "the printed digits determine the number of photos, both accuracies have an interval (Wilson's, 95 %), and "
-        "“agree at this size” means that the interval of their difference (Newcombe's, 95 %) holds zero; they "
-        "are of different draws of the test photos. Each verdict is by itself: of twenty runs that are alike, one "
-        "comes out as higher or lower by chance. Our run is one that opens the same; its rate, epochs, BatchNorm mode "
-        "and weights are this table's, and a difference may come from any of them. Accuracies in percent, of test "
-        "unless the row says validation."
+        "A row per published row. What was open is what the parameters and labels of the report leave possible. "
+        "Where the printed digits determine the number of photos, both accuracies have an interval (Wilson's, 95 %), "
+        "and “agree at this size” means that the interval of their difference (Newcombe's, 95 %) holds zero. That "
+        "interval takes the two for independent draws, which they are not: both test sets come from the same 3,670 "
+        "photos, and may share some. Each verdict is by itself: of twenty runs that are alike, one comes out as "
+        "higher or lower by chance. Our run is one that opens the same; its rate, epochs, BatchNorm mode and weights "
+        "are this table's, and a difference may come from any of them. Accuracies in percent, of test unless the row "
+        "says validation."
     ]
     for report, rows in read_published().groupby("report", sort=False):
         lines = [line for row in rows.to_dict("records") for line in _compare_row(results, row)]
@@ -211,8 +212,8 @@ def _compare_row(results: Results, row: Mapping[str, str]) -> list[list[object]]
     for run in match.runs:
         right, total = count_right(results.scores[run.name][match.ours])
         interval = say_interval(*wilson_interval(right / total, total))
-        cells = [run.name + results.marks[run.name], percent(right / total) + _mark(match.ours), interval]
-        verdict = _compare_accuracy(right, total, float(figure), match.photos)
+        cells = [escape(run.name) + results.marks[run.name], percent(right / total) + _mark(match.ours), interval]
+        verdict = _compare_accuracy(right, total, float(figure), match.photos) + say_weights(results, [run.name])
         lines.append([*(published if not lines else [""] * len(published)), *cells, verdict, row["note"]])
     return lines
 

@@ -6,14 +6,24 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from thaw.base import paths
 from thaw.comparison import inference
+from thaw.comparison.documents import REPETITIONS
 from thaw.comparison.inference import wilson_interval
-from thaw.comparison.pairs import Pair, judge_pairs, say_pair
 from thaw.comparison.results import Results, Table, read_metrics, read_plot
-from thaw.comparison.words import NOT_RUN, percent, say_interval, to_markdown
+from thaw.comparison.words import NOT_RUN, escape, percent, say_interval, say_p, to_markdown
+
+
+class FoldPair(NamedTuple):
+    """Two runs, by name, compared over the folds of one cross-validation."""
+
+    first: str
+    second: str
+    interval: inference.Interval  # of the accuracy of the first minus that of the second
+    p: float  # corrected for all pairs of runs that were cross-validated
 
 
 class Repeats(NamedTuple):
@@ -34,10 +44,14 @@ def read_repeats(params: Table, folder: str | pathlib.Path = ".") -> Repeats:
     listed = {"replicates": list(params.replicates), "folds": list(params.folds)}
     for section, names in listed.items():
         files = {name: folder / paths.find_repetition(section, name) for name in names}
-        found[section] = {name: read_metrics(file, section, name) for name, file in files.items() if file.exists()}
+        found[section] = {
+            name: read_metrics(file, section, name, shape=REPETITIONS[section])
+            for name, file in files.items()
+            if file.exists()
+        }
     text = {"id": str, "actual": str, "predicted": str}
     predictions = {
-        name: read_plot(folder / paths.find_fold_predictions(name), dtype=text).set_index("id")
+        name: read_plot(folder / paths.find_fold_predictions(name), text, dtype=text).set_index("id")
         for name in found["folds"]
     }
     return Repeats(listed, found["replicates"], found["folds"], predictions)
@@ -62,7 +76,7 @@ def _describe_replicates(repeats: Repeats, results: Results) -> list[str]:
     photos = next(iter(results.scores.values()))[part]["photos"]  # the same ones for every run
     rows, sentences = [], []
     for name in repeats.listed["replicates"]:
-        shown = name + results.marks.get(name, "")
+        shown = escape(name) + results.marks.get(name, "")
         if name not in repeats.replicates:
             rows.append([shown, NOT_RUN, *["–"] * (len(parts) + 2)])
             continue
@@ -104,23 +118,26 @@ def _describe_folds(repeats: Repeats, results: Results) -> list[str]:
     header.append(f"{results.part.capitalize()} % in the table")
     rows = [_list_fold_scores(repeats, results, name) for name in repeats.listed["folds"]]
     paragraphs = [
-        "**Cross-validation.** The whole set is dealt into folds, every class spread evenly and near duplicates in one "
-        "fold; each fold is predicted by a training on the others. So every photo counts once, in an accuracy with a "
-        "narrower interval (Wilson's); no epoch is chosen. The trainings share most of their photos, which neither "
-        "such an interval nor a test takes into account: no estimate from one cross-validation can, without a bias "
-        "(Bengio and Grandvalet 2004).",
+        "**Cross-validation.** The whole set is dealt into folds, every class spread evenly and near duplicates in "
+        f"one fold; each fold is predicted by a training on the others, photos of {results.part} among them. So every "
+        "photo counts once, in an accuracy with a narrower interval (Wilson's, which takes the trainings as they "
+        "are); no epoch is chosen.",
         to_markdown(header, rows),
     ]
     pairs = compare_folds(repeats.predictions)
     if pairs:
-        together = f", the {len(pairs)} p values corrected together by Holm's method" if len(pairs) > 1 else ""
-        paragraphs.append(f"Photo by photo, on the same folds (McNemar's exact test{together}):")
-    return [*paragraphs, *_list([say_pair(pair, pair.paired.photos) for pair in pairs])]
+        together = f"; the {len(pairs)} p values are corrected together by Holm's method" if len(pairs) > 1 else ""
+        paragraphs.append(
+            "Fold by fold, by the corrected resampled t-test (Nadeau and Bengio 2003), which widens the interval "
+            "because the trainings share photos and assumes that differences between folds scatter normally"
+            f"{together}. No estimate from one cross-validation is free of bias (Bengio and Grandvalet 2004)."
+        )
+    return [*paragraphs, *_list([_say_fold_pair(pair) for pair in pairs])]
 
 
 def _list_fold_scores(repeats: Repeats, results: Results, name: str) -> list[object]:
     """Return the cells of the table of `_describe_folds` for run `name`."""
-    shown = name + results.marks.get(name, "")
+    shown = escape(name) + results.marks.get(name, "")
     if name not in repeats.folds:
         return [shown, NOT_RUN, *["–"] * 6]
     document, own = repeats.folds[name], results.scores.get(name)
@@ -131,8 +148,8 @@ def _list_fold_scores(repeats: Repeats, results: Results, name: str) -> list[obj
     return [*row, percent(own[results.part]["accuracy"]) if own else NOT_RUN]
 
 
-def compare_folds(predictions: Mapping[str, pd.DataFrame]) -> list[Pair]:
-    """Return the Pairs of all runs that were cross-validated on the same folds, the p values corrected together.
+def compare_folds(predictions: Mapping[str, pd.DataFrame]) -> list[FoldPair]:
+    """Return the FoldPairs of all runs that were cross-validated on the same folds, the p values corrected together.
 
     `predictions` is {run: DataFrame} as Repeats has it.
     """
@@ -141,8 +158,25 @@ def compare_folds(predictions: Mapping[str, pd.DataFrame]) -> list[Pair]:
         for first, second in itertools.combinations(predictions, 2)
         if predictions[first]["fold"].equals(predictions[second]["fold"])
     ]
-    right = {name: table["actual"] == table["predicted"] for name, table in predictions.items()}
-    return judge_pairs(pairs, right)
+    found = [inference.compare_fold_scores(*(_score_folds(predictions[name]) for name in pair)) for pair in pairs]
+    corrected = inference.holm([p for _, p in found])
+    return [FoldPair(*pair, interval, float(p)) for pair, (interval, _), p in zip(pairs, found, corrected, strict=True)]
+
+
+def _score_folds(table: pd.DataFrame) -> np.ndarray:
+    """Return the accuracy (k,) in [0, 1] of each fold."""
+    return (table["actual"] == table["predicted"]).groupby(table["fold"]).mean().to_numpy()
+
+
+def _say_fold_pair(pair: FoldPair) -> str:
+    """Return the sentence about a FoldPair."""
+    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
+    words = "cannot be told apart from"
+    if pair.p < inference.LEVEL:
+        words = "is better than" if pair.interval.difference > 0 else "is worse than"
+    return (
+        f"{escape(pair.first)} {words} {escape(pair.second)}: {difference} points ({low} to {high}), {say_p(pair.p)}."
+    )
 
 
 def _list(sentences: list[str]) -> list[str]:

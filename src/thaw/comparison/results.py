@@ -1,18 +1,23 @@
 """What the stages found, read from the files that git tracks, for the runs that the parameters name."""
 
-import json
+import csv
+import io
 import pathlib
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import pandas as pd
 
 from thaw.base import paths
-from thaw.base.errors import InputError
-from thaw.base.files import read_json
+from thaw.base.errors import InputError, kind
+from thaw.base.files import MADE_AGAIN, read_json
 from thaw.base.names import BASELINE, PRETRAINED
+from thaw.base.sections import validate
+from thaw.base.spreadsheets import release
+from thaw.comparison.documents import Document, Evaluation, Origin
 from thaw.comparison.inference import wilson_interval
+from thaw.comparison.sections import Report
 from thaw.photos.sections import Dataset
 from thaw.training.sections import BaselineRun, FinetuneRun, Folds, FrozenRun, Phase, Replicates
 
@@ -45,6 +50,10 @@ class Table(Protocol):
     @property
     def folds(self) -> Mapping[str, Folds]:
         """The runs that are cross-validated, by name."""
+
+    @property
+    def report(self) -> Report:
+        """What the report concludes by."""
 
 
 class Run(NamedTuple):
@@ -79,6 +88,8 @@ class Results(NamedTuple):
     notes: list[str]  # the footnotes, each with its mark
     scores: dict[str, dict[str, Any]]  # run -> the document of its evaluation
     part: Literal["test", "validation"]  # the part that counts: validation where the split has no test part
+    margin: float = 0.02  # of accuracy that a run may lose and still be as good as the best
+    replicated: Sequence[str] = ()  # the runs that the parameters have trained with other seeds
 
     def has(self, run: Run) -> bool:
         """Return whether a Run of `listed` has been run."""
@@ -99,7 +110,9 @@ def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
     folder, listed = pathlib.Path(folder), list_runs(params)
     runs = [run for run in listed if (folder / paths.find_evaluation(run.name)).exists()] or listed[:1]
     weights = _read_weights(runs, listed, folder)
-    scores = {run.name: read_metrics(folder / paths.find_evaluation(run.name), run.name) for run in runs}
+    scores = {
+        run.name: read_metrics(folder / paths.find_evaluation(run.name), run.name, shape=Evaluation) for run in runs
+    }
     part = _find_part(scores, folder)
     needed = {run.backbone for run in runs}
     marks, notes = mark_weights({name: document for name, document in weights.items() if name in needed})
@@ -115,6 +128,8 @@ def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
         notes=notes,
         scores=scores,
         part=part,
+        margin=params.report.margin / 100,
+        replicated=list(params.replicates),
     )
 
 
@@ -123,7 +138,9 @@ def _read_weights(runs: list[Run], listed: list[Run], folder: pathlib.Path) -> d
     needed = {run.backbone for run in runs}
     files = {run.backbone: folder / paths.find_weights_metrics(run.backbone) for run in listed if run.backbone}
     return {
-        name: read_metrics(file, "weights", name) for name, file in files.items() if name in needed or file.exists()
+        name: read_metrics(file, "weights", name, shape=Origin)
+        for name, file in files.items()
+        if name in needed or file.exists()
     }
 
 
@@ -217,6 +234,14 @@ def mark_weights(weights: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, st
     return marks, [f"{mark} {note}" for note, mark in notes.items()]
 
 
+def say_weights(results: Results, names: Sequence[str]) -> str:
+    """Return what a verdict on runs (names) says of their weights: nothing, or as in `` (on stand-in weights)``."""
+    backbones = {run.name: run.backbone for run in results.listed}
+    documents = [results.weights[backbone] for backbone in {backbones[name] for name in names} if backbone]
+    kinds = sorted({kind for document in documents if (kind := _name_origin(document))})
+    return f" (on {' and '.join(kinds)})" if kinds else ""
+
+
 def rank_runs(results: Results) -> list[str]:
     """Return the names of the runs, the best on validation first; of equals, the one that trains fewer parameters."""
 
@@ -238,32 +263,62 @@ def read_classes(name: str, part: str, folder: str | pathlib.Path = ".") -> pd.D
     return table[table["part"] == part]
 
 
-def read_metrics(path: str | pathlib.Path, *keys: str) -> Any:
-    """Return what stands under `keys` in the JSON file at `path`; raises InputError where it cannot be had."""
+def read_metrics(path: str | pathlib.Path, *keys: str, shape: type[Document] | None = None) -> Any:
+    """Return what stands under `keys` in the JSON file at `path`, which is of `shape`.
+
+    Raises InputError, naming file and key, where it cannot be had.
+    """
     try:
         document = read_json(path)
     except FileNotFoundError:
         raise _missing(path) from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: must be JSON (line {error.lineno}: {error.msg}); ./run dvc repro makes it") from None
     for key in keys:
         if not isinstance(document, dict) or key not in document:
-            raise InputError(f"{path}: must have the key {'.'.join(keys)}; ./run dvc repro makes it")
+            raise InputError(f"{path}: must have the key {'.'.join(keys)}; {MADE_AGAIN}")
         document = document[key]
+    if shape is not None:
+        _, faults = validate(shape, document, f"{path}: {'.'.join(keys)}")
+        if faults:
+            raise InputError(f"{faults[0]}; {MADE_AGAIN}")
     return document
 
 
-def read_plot(path: str | pathlib.Path, **options: Any) -> pd.DataFrame:
+def read_plot(
+    path: str | pathlib.Path, columns: Iterable[str] = (), numbers: Sequence[str] = (), **options: Any
+) -> pd.DataFrame:
     """Return the CSV table at `path`, read by pandas with `options`; a class named NA stays text.
 
-    Raises InputError where there is none, or it is no table.
+    Raises InputError, naming file and line or column, where there is none or it is no table: each row has a field for
+    each column, `columns` and `numbers` are there, and `numbers` hold nothing but numbers.
     """
+    path = pathlib.Path(path)
     try:
-        return pd.read_csv(path, keep_default_na=False, **options)
+        text = path.read_bytes().decode("utf-8-sig")
+        _check_rows(text, path)
+        table = release(pd.read_csv(io.StringIO(text), keep_default_na=False, **options))
     except FileNotFoundError:
         raise _missing(path) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: must be a CSV table ({str(error).strip()}); ./run dvc repro makes it") from None
+    except (ValueError, OverflowError, csv.Error) as error:  # as all errors of pandas on what is no table
+        raise InputError(f"{path}: must be a CSV table ({' '.join(str(error).split())}); {MADE_AGAIN}") from None
+    for name in (*columns, *numbers):
+        if name not in table.columns:
+            raise InputError(f"{path}: must have the column {name}; {MADE_AGAIN}")
+    for name in numbers:
+        if len(table) and not pd.api.types.is_numeric_dtype(table[name]):
+            value = table.loc[pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna(), name].iloc[0]
+            raise InputError(f"{path}: {name}: must be a number (got {kind(value)}); {MADE_AGAIN}")
+    return table
+
+
+def _check_rows(text: str, path: pathlib.Path) -> None:
+    """Raise InputError unless each row of a CSV has as many fields as the first; pandas makes up those that lack."""
+    reader = csv.reader(io.StringIO(text), strict=True)
+    header = next(reader, [])
+    for row in reader:
+        if row and len(row) != len(header):
+            raise InputError(
+                f"{path}: line {reader.line_num}: must have {len(header)} fields (got {len(row)}); {MADE_AGAIN}"
+            )
 
 
 def _name_optimizer(phase: Phase) -> str:
@@ -272,7 +327,15 @@ def _name_optimizer(phase: Phase) -> str:
 
 
 def _missing(path: str | pathlib.Path) -> InputError:
-    return InputError(f"{path}: no such file; ./run dvc repro makes it")
+    return InputError(f"{path}: no such file; {MADE_AGAIN}")
+
+
+def _name_origin(document: Mapping[str, Any]) -> str | None:
+    """Return in two words what a backbone's weights are, or None for those that Keras publishes."""
+    if document["official"] is not False:
+        return None
+    names = {"sample": "weights made here", "random": "random weights", "imagenet": "stand-in weights"}
+    return names.get(document["weights"], "weights of another file")
 
 
 def _describe_origin(document: Mapping[str, Any]) -> str | None:

@@ -1,1 +1,1 @@
-"""The whole of params.yaml: loading, checking, presets, reference."""
+"""The whole of params.yaml: loading, checking, presets, reference; inputs, and what precedes DVC."""

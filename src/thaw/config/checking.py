@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from thaw.base.errors import InputError, kind
 from thaw.base.names import BASELINE, PRETRAINED
 from thaw.base.sections import Compute, Section, validate
+from thaw.comparison.sections import Report
 from thaw.networks.architectures import ARCHITECTURES
 from thaw.networks.sections import Head, find_faults, find_smallest_size
 from thaw.photos.sections import Dataset
@@ -17,6 +18,11 @@ from thaw.records.sections import Image
 from thaw.split.sections import Split
 from thaw.training.sections import BaselineRun, FinetuneRun, Folds, FrozenRun, Replicates, Training
 from thaw.weights.sections import Backbone
+
+NAME = "[a-z0-9][a-z0-9_-]*"  # of a backbone or run: what a file name, a stage of DVC and an override may have in it
+# File systems take names of 255 bytes. The longest that is made of a name is KEY.weights.h5 with 27 characters more,
+# while DVC moves it.
+MOST_CHARACTERS = 200
 
 
 class Params(NamedTuple):
@@ -31,6 +37,7 @@ class Params(NamedTuple):
     baseline_cnn: BaselineRun
     frozen: dict[str, FrozenRun]
     finetune: dict[str, FinetuneRun]
+    report: Report
     replicates: dict[str, Replicates] = {}  # run -> how often it is trained
     folds: dict[str, Folds] = {}
 
@@ -72,8 +79,8 @@ SECTIONS: dict[str, Any] = {  # name -> a Section or an annotated union of Secti
     "compute": Compute,
     "training": Training,
     "baseline_cnn": BaselineRun,
+    "report": Report,
 }
-
 
 ENTRIES: dict[str, type[Section]] = {  # name -> entry
     "backbones": Backbone,
@@ -95,7 +102,7 @@ def check(document: Mapping[Any, Any], file: str) -> Params:
     known = [*SECTIONS, *ENTRIES]
     for key in document:
         if key not in known:
-            faults.append(f"{file}: {key}: no such section; there are {', '.join(known)}")
+            faults.append(f"{file}: {_shorten(key)}: no such section; there are {', '.join(known)}")
     for key, cls in SECTIONS.items():
         if key not in document:
             faults.append(f"{file}: {key}: must be given")
@@ -108,16 +115,39 @@ def check(document: Mapping[Any, Any], file: str) -> Params:
             faults.append(f"{file}: {key}: must be a mapping of names (got {kind(entries)})")
             continue
         for name, entry in entries.items():
-            if not isinstance(name, str) or not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):
-                faults.append(f"{file}: {key}.{name}: a name must be of a-z, 0-9, - and _ (got {kind(name)})")
+            fault = _check_name(name)
+            if fault:
+                faults.append(f"{file}: {key}.{_shorten(name)}: {fault}")
                 continue
             value, found = validate(cls, entry, f"{file}: {key}.{name}")
             values[key][name] = value
             faults += found
     faults += _check_references(values, document, file)
     if faults:
-        raise InputError("\n".join(faults))
+        raise InputError("\n".join(write_plainly(fault) for fault in faults))
     return Params(**values)
+
+
+def write_plainly(text: str) -> str:
+    """Return `text` as one line that a terminal shows as it is: line ends and control characters are escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def _check_name(name: object) -> str | None:
+    """Return what is wrong with the name of a backbone or run, or None."""
+    if not isinstance(name, str):
+        return f"a name must be text, in quotes where YAML takes it for something else (got {kind(name)})"
+    if not re.fullmatch(NAME, name):
+        return f"a name must be of a-z, 0-9, - and _ (got {kind(name)})"
+    if len(name) > MOST_CHARACTERS:
+        return f"a name must have at most {MOST_CHARACTERS} characters (got {len(name)})"
+    return None
+
+
+def _shorten(key: object) -> str:
+    """Return a key as the place of a fault shows it."""
+    text = str(key)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ import pydantic
 from thaw.base.errors import run_program
 from thaw.base.files import write_text
 from thaw.base.sections import Compute, Section
+from thaw.comparison.sections import Report
 from thaw.comparison.words import to_markdown
 from thaw.config.presets import ROOT
 from thaw.networks.sections import BaselineNetwork, Head, Unfreeze
@@ -50,6 +51,7 @@ CHAPTERS = [
     Chapter("network", [BaselineNetwork]),
     Chapter("frozen", [FrozenRun]),
     Chapter("finetune", [FinetuneRun]),
+    Chapter("report", [Report]),
     Chapter("replicates", [Replicates]),
     Chapter("folds", [Folds]),
     Chapter("unfreeze", [Unfreeze]),
@@ -69,7 +71,7 @@ and what is allowed. Each stage depends on what it uses of the file and on no mo
 change.
 
 A key without a default must be given. Small numbers may be written `0.0001`, `1e-4` or `1.0e-4`. Names of backbones and
-runs are made of a–z, 0–9, `-` and `_`; they are labels, and nothing is read out of them."""
+runs are made of a–z, 0–9, `-` and `_`, at most 200; they are labels, and nothing is read out of them."""
 
 
 ENVIRONMENT = """## Environment variables

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from thaw.base.quiet import keras
 from thaw.networks import backbones
 from thaw.networks.descriptions import BackboneDescription, RunDescription
+from thaw.networks.hdf5 import write_weights
 from thaw.networks.sections import BaselineNetwork, Head
 
 
@@ -22,7 +23,7 @@ class Network(NamedTuple):
 
     def save_weights(self, path: pathlib.Path | str) -> None:
         """Write the weights at `path` (ends in .weights.h5): the same weights give the same bytes."""
-        self.model.save_weights(path)
+        write_weights(self.model, path)
 
 
 def build_classifier(

@@ -1,52 +1,147 @@
 """Photos in class folders on this machine."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from thaw.base.errors import InputError
+from thaw.base.progress import say
 from thaw.photos.canonical import Photo
-from thaw.photos.credits import compose, read_credits
+from thaw.photos.credits import LISTS, compose, read_credits
+from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, find_path, is_utf8, show_name
 from thaw.photos.sections import Folder
+
+LARGEST = 2**30  # bytes of a file: it is read whole, and no photo comes near
+SHOWN = 5  # names in a message; of others their number
+
+Parts = tuple[str, ...]  # ("CLASS", "FILE"): what lies below the place of the class folders
 
 
 def read_photos(dataset: Folder) -> Iterator[Photo]:
     """Yield a Photo for each file in the class folders of `dataset`; raises InputError as `read_class_folders` does."""
-    place = f"params.yaml: dataset.path: '{dataset.path}'"
-    yield from read_class_folders(pathlib.Path(dataset.path).expanduser(), place)
+    place = "params.yaml: dataset.path"
+    yield from read_class_folders(find_path(dataset.path, place), f"{place}: {dataset.path!r}")
 
 
 def read_class_folders(folder: pathlib.Path, place: str) -> Iterator[Photo]:
     """Yield a Photo for each file in the class folders of `folder`, classes and files in the order of their names.
 
-    Credits come from a list beside the class folders (see `read_credits`). Other files there, and hidden ones, are
-    passed over. `place` begins the text of the InputError that is raised, before the first photo is read, unless
-    `folder` holds two class folders or more which hold files alone, and a list of credits that can be read or none.
+    Links count as what they lead to. `place` begins the text of the InputError that is raised as `yield_photos` raises
+    it, and where something cannot be read.
     """
-    if not folder.is_dir():
-        raise InputError(f"{place}: must be a folder ({'it is a file' if folder.exists() else 'there is none'})")
+
+    def read(parts: Parts) -> bytes:
+        path = folder.joinpath(*parts)
+        try:
+            check_size(parts, path.stat().st_size, place)
+            return path.read_bytes()
+        except OSError as error:
+            raise _refuse(error, place) from None
+
     try:
-        files = {entry: list_visible(entry) for entry in list_visible(folder) if entry.is_dir()}
-        for name, entries in files.items():
-            # One level too high or too low, and the names of the classes would be wrong, and nothing would show it.
-            inner = next((entry for entry in entries if entry.is_dir()), None)
-            if inner is not None:
-                raise InputError(
-                    f"{place}: must hold class folders that hold photos alone (got the folder {name.name}/{inner.name})"
-                )
-        names = [name.name for name, entries in files.items() if entries]
-        if len(names) < 2:
-            raise InputError(
-                f"{place}: must hold a folder of photos for each class, two at least (got {', '.join(names) or 'none'})"
-            )
-        credits = read_credits(folder, place)
-        for name, entries in files.items():
-            for entry in entries:
-                file = f"{name.name}/{entry.name}"
-                yield Photo(name.name, entry.read_bytes(), file, credits.get(compose(file)))
+        kind = find_kind(folder)
+        if kind != FOLDER:
+            raise InputError(f"{place}: must be a folder ({'there is none' if kind == NOTHING else f'it is {kind}'})")
+        entries = dict(_list(folder))
     except OSError as error:
-        raise InputError(f"{place}: cannot be read: {error}") from None
+        raise _refuse(error, place) from None
+    yield from yield_photos(entries, read, place)
 
 
-def list_visible(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Return the paths in `folder`, sorted, without those that a file manager hides."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX")
+def yield_photos(entries: Mapping[Parts, str], read: Callable[[Parts], bytes], place: str) -> Iterator[Photo]:
+    """Yield a Photo for each file in the class folders of a source, in the order of `entries`.
+
+    `entries` has what lies at the place of the class folders, and in them, with its kind: FILE, FOLDER or another in
+    words. `read` returns the content of a file. Credits come from a list beside the class folders (see `read_credits`).
+    Other files there, and hidden ones, are passed over; what is neither a file nor a folder is named on stderr.
+
+    `place` begins the text of the InputError that is raised, before the first photo is read, unless there are two class
+    folders or more, their names in UTF-8, none of them empty or a broken link, with files alone in them; and a list of
+    credits that can be read, or none.
+    """
+    visible = {parts: kind for parts, kind in entries.items() if all(map(is_visible, parts))}
+    passed = [f"{_show(parts)} ({kind})" for parts, kind in visible.items() if kind not in (FILE, FOLDER)]
+    if passed:
+        say(f"{place}: passed over: {_enumerate(passed)}")
+    lists = [name for name in LISTS if (name,) in entries]
+    for name in lists:
+        if entries[name,] != FILE:
+            raise InputError(f"{place}: {name}: must be a file (it is {entries[name,]})")
+    photos = [parts for parts, kind in visible.items() if len(parts) == 2 and kind == FILE]
+    _check_classes(visible, photos, place)
+    credits = {}
+    if lists:
+        credits = read_credits(read((lists[0],)), lists[0], ["/".join(parts) for parts in photos], place)
+    for parts in photos:
+        yield Photo(parts[0], read(parts), _show(parts), credits.get(compose("/".join(parts))))
+
+
+def is_visible(name: str) -> bool:
+    """Tell whether a file manager shows a file of that name."""
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def check_size(parts: Parts, size: int, place: str) -> None:
+    """Raise InputError where a file of `size` bytes is too large to be read as a photo."""
+    if size > LARGEST:
+        raise InputError(f"{place}: {_show(parts)}: a file must have at most {LARGEST:,} bytes (got {size:,})")
+
+
+def _list(folder: pathlib.Path) -> Iterator[tuple[Parts, str]]:
+    """Yield what lies in `folder`, and in its folders that are not hidden, in the order of the names."""
+    for path in sorted(folder.iterdir()):
+        kind = find_kind(path)
+        yield (path.name,), kind
+        if kind == FOLDER and is_visible(path.name):
+            for inner in sorted(path.iterdir()):
+                yield (path.name, inner.name), find_kind(inner)
+
+
+def _check_classes(visible: Mapping[Parts, str], photos: Iterable[Parts], place: str) -> None:
+    """Raise InputError unless these are class folders as `yield_photos` needs them; `photos` are the files in them."""
+    inner = next((parts for parts, kind in visible.items() if len(parts) == 2 and kind == FOLDER), None)
+    if inner is not None:
+        # One level too high or too low, and the names of the classes would be wrong, and nothing would show it.
+        raise InputError(f"{place}: must hold class folders that hold photos alone (got the folder {_show(inner)})")
+    broken = [
+        f"{_show(parts)}, {kind}" for parts, kind in visible.items() if len(parts) == 1 and kind in (LOST, CLOSED)
+    ]
+    if broken:
+        # Perhaps a class, whose photos lie on another disk.
+        raise InputError(f"{place}: must hold class folders that can be read (got {_enumerate(broken)})")
+    classes = {parts[0]: _show(parts) for parts, kind in visible.items() if len(parts) == 1 and kind == FOLDER}
+    used = {parts[0] for parts in photos}
+    full = [shown for name, shown in classes.items() if name in used]
+    empty = [shown for name, shown in classes.items() if name not in used]
+    if empty or len(full) < 2:
+        each = f", each with files that are not hidden ({_enumerate(empty)}: none)" if empty else ""
+        raise InputError(
+            f"{place}: must hold a folder of photos for each class{each}, two at least (got {_enumerate(full)})"
+        )
+    foreign = [shown for name, shown in classes.items() if not is_utf8(name)]
+    if foreign:
+        raise InputError(f"{place}: the name of a class must be UTF-8 (got {_enumerate(foreign)})")
+    _say_alike(map(compose, classes), place)
+
+
+def _say_alike(classes: Iterable[str], place: str) -> None:
+    """Say on stderr which classes have names that differ in case alone: they may be meant as one."""
+    alike: dict[str, set[str]] = {}
+    for name in classes:
+        alike.setdefault(name.casefold(), set()).add(name)
+    for names in alike.values():
+        if len(names) > 1:
+            say(f"{place}: two classes, though their names differ in case alone: {_enumerate(sorted(names))}")
+
+
+def _show(parts: Parts) -> str:
+    return show_name("/".join(parts))
+
+
+def _enumerate(names: list[str]) -> str:
+    """Return the names as a list in a sentence, the number of those behind the first few."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more or "none"
+
+
+def _refuse(error: OSError, place: str) -> InputError:
+    return InputError(f"{place}: cannot be read: {show_name(str(error))}")

@@ -18,7 +18,7 @@ _DIGEST = pydantic.Field(
 
 
 class Archive(Section):
-    """A zip or tar file on the web, with a folder of JPEG or PNG files for each class in it.
+    """A zip or tar file on the web, with a folder of JPEG, PNG, WebP, AVIF or HEIC files for each class in it.
     One folder around them is allowed.
     """
 
@@ -29,8 +29,8 @@ class Archive(Section):
 
 
 class Folder(Section):
-    """A folder of this machine, with a folder of JPEG or PNG files for each class in it.
-    DVC sees the path and not what is in the folder.
+    """A folder of this machine, with a folder of JPEG, PNG, WebP, AVIF or HEIC files for each class in it.
+    `./run` lists what is in it before DVC starts, so that a change is seen.
     """
 
     source: Annotated[Literal["folder"], _SOURCE]

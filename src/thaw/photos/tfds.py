@@ -1,17 +1,21 @@
 """Image classification datasets of TensorFlow Datasets (TFDS), with the bytes that their authors encoded."""
 
+import contextlib
 import hashlib
 import pathlib
 import re
+import shutil
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from thaw.base.errors import InputError
+from thaw.base.files import digest_of
+from thaw.base.progress import say
 from thaw.photos.archive import read_archive
 from thaw.photos.canonical import Credit, Photo
-from thaw.photos.fetching import find_in_mirror
+from thaw.photos.fetching import DOWNLOADS, download_file, find_in_mirror, own
 from thaw.photos.folder import read_class_folders
 from thaw.photos.sections import Tfds
 
@@ -21,7 +25,9 @@ CACHE = ".thaw/tfds"
 MIRRORS = {"tf_flowers": "flower_photos"}
 # The datasets whose archive names who made the photos; TFDS keeps neither that nor the names of the files.
 CREDITED = ("tf_flowers",)
-TRIES = 4  # of a download that gets no connection; TFDS's ten take over three minutes
+TRIES = 4  # of a download by TFDS itself that gets no connection; its ten take over three minutes
+# What a process that was killed leaves in CACHE: what TFDS was downloading, unpacking, writing and preparing.
+REMAINS = ("downloads/*.tmp.*", "downloads/*/*.tmp.*", "*/incomplete.*", "*/*/incomplete.*")
 
 
 def read_photos(dataset: Tfds) -> Iterator[Photo]:
@@ -34,23 +40,60 @@ def read_photos(dataset: Tfds) -> Iterator[Photo]:
     if mirrored is not None:
         yield from read_class_folders(mirrored, f"THAW_MIRROR: {mirrored.name}")
         return
-    # Slow to import, and no other source needs it.
+    # Slow to import, and no other source needs them. TFDS loads TensorFlow, which must come with its own settings.
     import tensorflow_datasets as tfds
 
-    builder = _find_builder(tfds, dataset.name)
-    _prepare(tfds, builder, dataset.name)
+    import thaw.base.quiet  # noqa: F401
+
+    pathlib.Path(CACHE).mkdir(parents=True, exist_ok=True)
+    with own(pathlib.Path(f"{CACHE}.lock")):
+        for pattern in REMAINS:
+            for path in pathlib.Path(CACHE).glob(pattern):
+                _remove(path)
+        builder = _open_cache(tfds, dataset.name)
+        _prepare(tfds, builder, dataset.name)
+    yield from _read_prepared(tfds, builder, dataset.name)
+
+
+def _read_prepared(tfds: Any, builder: Any, name: str) -> Iterator[Photo]:
+    """Yield the Photos of a dataset that is prepared; what is damaged goes, so that the next start makes it again."""
+    from thaw.base.quiet import tf
+
     decoders = tfds.decode.PartialDecoding(
         {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
     )
-    credits = _find_credits(builder.name)
-    names = builder.info.features["label"]
-    for split in sorted(builder.info.splits):
-        examples = tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders, shuffle_files=False))
-        for position, example in enumerate(examples):
-            # TFDS marks an example without a label by -1.
-            label = names.int2str(int(example["label"])) if example["label"] >= 0 else None
-            credit = credits.get(hashlib.sha256(example["image"]).digest())
-            yield Photo(label, example["image"], f"{split}[{position}]", credit)
+    try:
+        credits = _find_credits(builder.name)
+        names = builder.info.features["label"]
+        for split in sorted(builder.info.splits):
+            examples = tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders, shuffle_files=False))
+            for position, example in enumerate(examples):
+                # TFDS marks an example without a label by -1.
+                label = names.int2str(int(example["label"])) if example["label"] >= 0 else None
+                credit = credits.get(hashlib.sha256(example["image"]).digest())
+                yield Photo(label, example["image"], f"{split}[{position}]", credit)
+    except (tf.errors.OpError, InputError, IndexError) as error:  # the last: of a label that has no name
+        _remove(pathlib.Path(builder.data_dir))
+        _drop_damaged(builder)
+        raise InputError(
+            f"{CACHE}: {name} cannot be read: {_shorten(error)}; what is damaged was removed and is made again by the "
+            f"next run"
+        ) from None
+
+
+def _open_cache(tfds: Any, name: str) -> Any:
+    """Return TFDS's builder of the dataset `name`, which may be prepared; raises InputError as `_find_builder` does."""
+    try:
+        return _find_builder(tfds, name)
+    except Exception as error:  # TFDS has no one kind for what it prepared and cannot read
+        dataset, version = name.split(":")
+        prepared = [path for path in pathlib.Path(CACHE, dataset).glob(f"**/{version}") if path.is_dir()]
+        if not prepared:
+            raise
+        say(f"{CACHE}: {name} cannot be read ({_shorten(error)}); it is made again")
+        for path in prepared:
+            _remove(path)
+        return _find_builder(tfds, name)
 
 
 def _find_builder(tfds: Any, name: str) -> Any:
@@ -91,20 +134,66 @@ def _prepare(tfds: Any, builder: Any, name: str) -> None:
     import requests
     from tensorflow_datasets.core.download import download_manager, downloader
 
+    from thaw.base.quiet import tf
+
     downloader.MAX_RETRIES = TRIES
+    download_manager.get_downloader = _make_downloader(downloader, builder.url_infos or {})
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
-    causes = tfds.download.DownloadError, download_manager.NonMatchingChecksumError
+    hint = f"THAW_MIRROR may name a folder that holds its class folders in {MIRRORS.get(builder.name, builder.name)}/"
+    causes = tfds.download.DownloadError, download_manager.NonMatchingChecksumError, tf.errors.OpError
     try:
         # From the authors' own server: TFDS's copy on Google Cloud would be one more address that has to be reached.
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    except InputError as error:  # of `download_file`
+        raise InputError(f"params.yaml: dataset.name: {name} could not be downloaded: {error}; {hint}") from None
     except requests.ConnectionError:
         raise InputError(
-            f"params.yaml: dataset.name: {name} could not be downloaded: no connection to the server; THAW_MIRROR may "
-            f"name a folder that holds its class folders in {MIRRORS.get(builder.name, builder.name)}/"
+            f"params.yaml: dataset.name: {name} could not be downloaded: no connection to the server; {hint}"
         ) from None
     except (*causes, OSError, AssertionError, ImportError) as error:
         # Also: files that must be fetched by hand, a package that this dataset alone needs, a wrong checksum.
-        raise InputError(
-            f"params.yaml: dataset.name: {name} could not be prepared: {' '.join(str(error).split())[:300]}"
-        ) from None
+        _drop_damaged(builder)
+        raise InputError(f"params.yaml: dataset.name: {name} could not be prepared: {_shorten(error)}") from None
+
+
+def _make_downloader(downloader: Any, known: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return what makes TFDS's downloader, with `download_file` for the files whose checksums are `known`.
+
+    TFDS's own requests have no time limit and begin anew each time.
+    """
+
+    class Downloader(downloader._Downloader):
+        def _sync_download(self, url: str, destination_path: Any, verify: bool = True) -> Any:
+            info = known.get(url)
+            if info is None or not info.filename or not url.startswith("http") or downloader._DRIVE_URL.match(url):
+                return super()._sync_download(url, destination_path, verify)
+            path = destination_path / info.filename
+            download_file(url, f"sha256:{info.checksum}", info.filename, DOWNLOADS).rename(path)
+            self._pbar_url.update(1)
+            return downloader.DownloadResult(path=path, url_info=info)
+
+    return Downloader
+
+
+def _drop_damaged(builder: Any) -> None:
+    """Remove what was downloaded for the dataset and is not known to be right: TFDS would take it again."""
+    known = {info.checksum for info in (builder.url_infos or {}).values()}
+    for info in pathlib.Path(CACHE, "downloads", builder.name).rglob("*.INFO"):
+        path = info.with_suffix("")
+        if not path.is_file() or digest_of(path) not in known:
+            _remove(path)
+            _remove(info)
+
+
+def _shorten(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _remove(path: pathlib.Path) -> None:
+    """Remove the file or folder at `path`, if there is one and it can be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

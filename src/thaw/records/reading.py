@@ -8,14 +8,12 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from thaw.base.determinism import UNTUNED
-from thaw.base.files import read_json
 from thaw.base.quiet import tf
+from thaw.records.verifying import read_records, verify_part
 from thaw.records.views import cut_out
 
-INDEX, LABELS = "index.json", "labels.csv"
 SHUFFLED_TOGETHER = 4096  # images held while shuffling, 600 MiB at 224 px: all of TF-Flowers' train part
 
 
@@ -23,13 +21,17 @@ def read_index(folder: str | pathlib.Path) -> dict[str, Any]:
     """Return the index of the records at `folder`: `size`, `classes`, `counts` by part, and `digest`.
 
     The digest is the sha256 of the table of photos, which has the parts, ids, labels and checksums of all images.
+    Raises InputError where index, table and records do not agree.
     """
-    return read_json(pathlib.Path(folder) / INDEX)
+    return read_records(folder).described.model_dump()
 
 
 def read_labels(folder: str | pathlib.Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return (labels (n,) int64, ids (n,) str) of a part, in the order of its records."""
-    rows = pd.read_csv(pathlib.Path(folder) / LABELS, dtype={"label": np.int64, "id": str})
+    """Return (labels (n,) int64, ids (n,) str) of a part, in the order of its records.
+
+    Raises InputError as `read_index` does.
+    """
+    rows = read_records(folder).table
     rows = rows[rows.part == part]
     return rows.label.to_numpy(), rows["id"].to_numpy(dtype=str)
 
@@ -44,9 +46,10 @@ def read_batches(
     """Return batches (images (b, h, w, 3) float32 in [0, 255], labels (b,) int64) of a part, the last one smaller.
 
     `order` seeds the shuffling; None keeps the order of the records. `boxes` (n, 4), by record, is the view of them
-    (see `thaw.records.views`); None shows them as they are.
+    (see `thaw.records.views`); None shows them as they are. Raises InputError for records that are not as they were
+    written: the first call reads them all, the next ones, of an epoch each, do not.
     """
-    index, files = read_index(folder), sorted(pathlib.Path(folder).glob(f"{part}-*.tfrecord"))
+    index, files = read_index(folder), verify_part(folder, part)
     count, size = index["counts"][part], index["size"]
     records = tf.data.TFRecordDataset([str(path) for path in files])
     records = records.apply(tf.data.experimental.assert_cardinality(count))

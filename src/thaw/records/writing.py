@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import PIL.Image
-import PIL.ImageOps
 
+from thaw.base.errors import InputError
 from thaw.base.files import digest_of, publish, sync_to_disk, write_json, write_table
 from thaw.base.names import PARTS
-from thaw.base.progress import track
+from thaw.base.progress import say, track
 from thaw.base.quiet import tf
-from thaw.records.reading import INDEX, LABELS
+from thaw.pictures.decoding import UnreadablePicture, read_picture
 from thaw.records.sections import Image
+from thaw.records.verifying import INDEX, LABELS
 
 
 class Shard(NamedTuple):
@@ -27,27 +28,17 @@ class Shard(NamedTuple):
 
     written: list[dict[str, Any]]  # the rows of the table: part, id, label, crc32
     converted: list[dict[str, str]]  # id, class and reason
-    set_aside: list[dict[str, str]]  # id, class and reason
+    set_aside: list[dict[str, str]]  # id, class, part and reason
 
 
 def prepare(path: pathlib.Path, size: int) -> tuple[np.ndarray, str | None]:
     """Return (pixels, note): the photo at `path` as (size, size, 3) uint8, and what had to be converted, or None.
 
-    Upright by its EXIF orientation, RGB, resized to a square by Pillow's antialiased bilinear filter. Raises OSError,
-    with the reason, for a file that cannot be read whole.
+    As `thaw.pictures.decoding` reads it, resized to a square by Pillow's antialiased bilinear filter. Raises
+    UnreadablePicture, with the reason, for a file that cannot be read whole.
     """
-    try:
-        with PIL.Image.open(path) as opened:
-            mode = opened.mode
-            PIL.ImageOps.exif_transpose(opened, in_place=True)
-            photo: PIL.Image.Image = opened
-            if mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion would cut off all above 255
-                photo = PIL.Image.fromarray((np.asarray(photo) >> 8).clip(0, 255).astype(np.uint8))
-            photo = photo if photo.mode == "RGB" else photo.convert("RGB")
-            photo = photo.resize((size, size), PIL.Image.Resampling.BILINEAR)
-    except Exception as error:  # Pillow's readers of damaged files raise errors of many kinds
-        raise OSError(" ".join(str(error).replace(str(path), path.name).split())) from None
-    return np.asarray(photo), None if mode == "RGB" else f"converted from {mode}"
+    picture = read_picture(path)
+    return np.asarray(picture.image.resize((size, size), PIL.Image.Resampling.BILINEAR)), picture.note
 
 
 def write_records(
@@ -57,8 +48,9 @@ def write_records(
 
     `rows` has the columns id, class, label, file and part, sorted by id; within a part the records keep that order,
     dealt out to the shards in runs. A thread writes a shard; there is one more of them than cores, because one waits
-    for the disk now and then. An unreadable photo is set aside. Returns the stage's metrics: counts, bytes, digest, and
-    what was converted or set aside and why. Raises OSError where the disk cannot take the records.
+    for the disk now and then. An unreadable photo is set aside and said on stderr. Returns the stage's metrics: counts,
+    bytes, digest, and what was converted or set aside and why. Raises InputError where that leaves a part without a
+    photo of a class that `rows` has there, OSError where the disk cannot take the records.
     """
     photos, classes = pathlib.Path(photos), sorted(rows["class"].unique())
     done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -80,6 +72,8 @@ def write_records(
                 raise error
         results = [shard.result() for shard in shards]
         written = [row for result in results for row in result.written]
+        set_aside = [note for result in results for note in result.set_aside]
+        _check_set_aside(rows, set_aside)
         size = sum(path.stat().st_size for path in scratch.iterdir())
         write_table(scratch / LABELS, pd.DataFrame(written, columns=["part", "id", "label", "crc32"]))
         digest = digest_of(scratch / LABELS)
@@ -91,9 +85,31 @@ def write_records(
             "bytes": size,
             "digest": digest,
             "converted": [note for result in results for note in result.converted],
-            "set_aside": [note for result in results for note in result.set_aside],
+            "set_aside": set_aside,
         }
     }
+
+
+def _check_set_aside(rows: pd.DataFrame, set_aside: Sequence[Mapping[str, str]]) -> None:
+    """Say on stderr how many of the photos of `rows` are `set_aside`.
+
+    Raises InputError where all of a class in a part are: its accuracy would be of no photo, or it would not be trained.
+    """
+    lost = pd.DataFrame(set_aside, columns=["id", "class", "part", "reason"])
+    counts = rows.groupby(["part", "class"]).size()
+    for (part, name), faults in lost.groupby(["part", "class"], sort=False):
+        if len(faults) == counts[part, name]:
+            first = faults.iloc[0]
+            raise InputError(
+                f"data/split.csv: must have a photo of '{name}' in {part} that can be read "
+                f"(got {len(faults)}, all set aside, the first, {first['id']}: {first['reason']})"
+            )
+    if set_aside:
+        first = set_aside[0]
+        say(
+            f"preprocess: {len(set_aside)} of {len(rows)} photos cannot be read and are set aside, "
+            f"the first of '{first['class']}', {first['id']}: {first['reason']}"
+        )
 
 
 def _write_shard(
@@ -110,8 +126,8 @@ def _write_shard(
             photo = {"id": row["id"], "class": row["class"]}
             try:
                 pixels, note = prepare(photos / row["file"], size)
-            except OSError as error:
-                result.set_aside.append({**photo, "reason": str(error)})
+            except UnreadablePicture as error:
+                result.set_aside.append({**photo, "part": row["part"], "reason": str(error)})
             else:
                 if note:
                     result.converted.append({**photo, "reason": note})

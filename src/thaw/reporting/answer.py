@@ -2,9 +2,20 @@
 
 from collections.abc import Sequence
 
-from thaw.comparison.pairs import Evidence, find_better, find_cheapest, find_equals, find_pair, say_counts
-from thaw.comparison.results import Results, Run, rank_runs
-from thaw.comparison.words import NO_TEST, interval, percent, say_count
+from thaw.comparison.pairs import (
+    AS_GOOD,
+    NOT_SHOWN,
+    WORSE,
+    Evidence,
+    find_better,
+    find_cheaper,
+    find_cheapest,
+    find_pair,
+    list_standing,
+    say_counts,
+)
+from thaw.comparison.results import Results, Run, rank_runs, say_weights
+from thaw.comparison.words import NO_TEST, escape, interval, percent, say_count
 from thaw.reporting.tables import name_network
 
 MOST_NAMED = 4  # runs: of more only the number is printed
@@ -15,16 +26,18 @@ def summarize_answer(evidence: Evidence) -> str:
     results, best = evidence.results, evidence.best
     runs = {run.name: run for run in results.runs}
     facts = [f"**How sure that is.** {_say_equals(evidence)}"]
-    cheapest = find_cheapest(evidence)
+    cheapest, cheaper = find_cheapest(evidence), find_cheaper(evidence)
     if cheapest != best:
         facts.append(f"**What trains less.** {_say_cheapest(evidence, runs[cheapest])}")
+    elif cheaper:
+        facts.append(f"**What trains less.** {_say_cheaper(evidence, cheaper)}")
     rival = find_rival(results)
     if rival:
         label = "What opening it brings" if rival == runs[best].start else "The runner-up"
         facts.append(f"**{label}.** {_compare(evidence, runs[rival])}")
     facts.append(
         f"**What it rests on.** {say_count(results.download['photos'], 'photo')} of "
-        f"{say_count(len(results.download['classes']), 'class', 'classes')} ({results.dataset}), "
+        f"{say_count(len(results.download['classes']), 'class', 'classes')} ({escape(results.dataset)}), "
         f"{say_count(len(runs), 'run')} of the {len(results.listed)} that the table lists."
     )
     return _say_best(results, runs[best]) + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
@@ -46,11 +59,11 @@ def _say_best(results: Results, best: Run) -> str:
     scores, mark, part = results.scores[best.name], results.marks[best.name], results.part
     accuracy = scores["validation"]["accuracy"]
     others = [run.name for run in results.runs if run.name != best.name]
-    equals = [name for name in others if results.scores[name]["validation"]["accuracy"] == accuracy]
+    equals = [escape(name) for name in others if results.scores[name]["validation"]["accuracy"] == accuracy]
     answer = (
-        f"The run to pick is **{best.name}**{mark}: {_say_opening(results, best)}. It is the best of "
-        f"{say_count(len(results.runs), 'run')} on validation, with {percent(accuracy)} %{mark} of "
-        f"{say_count(scores['validation']['photos'], 'photo')}"
+        f"The run to pick{say_weights(results, [best.name])} is **{escape(best.name)}**{mark}: "
+        f"{_say_opening(results, best)}. It is the best of {say_count(len(results.runs), 'run')} on validation, with "
+        f"{percent(accuracy)} %{mark} of {say_count(scores['validation']['photos'], 'photo')}"
     )
     answer += f"; {' and '.join(equals)} reached the same with no fewer trainable parameters." if equals else "."
     if part == "test":
@@ -72,31 +85,30 @@ def _compare(evidence: Evidence, rival: Run) -> str:
     mark = results.marks[rival.name]
     words = {None: "the two cannot be told apart", rival.name: "this is the better of the two"}
     return (
-        f"{role[rival.kind]} {rival.name}{mark} reaches {percent(scores[results.part]['accuracy'])} %{mark} "
+        f"{role[rival.kind]} {escape(rival.name)}{mark} reaches {percent(scores[results.part]['accuracy'])} %{mark} "
         f"({interval(scores, results.part)} %); photo by photo "
         f"{words.get(pair.winner, 'the best is better')} ({say_counts(pair)})."
     )
 
 
 def _say_equals(evidence: Evidence) -> str:
-    """Return the sentences on which runs the best one is better than, and which it cannot be told apart from."""
-    results, equals, against = evidence.results, find_equals(evidence), evidence.against
+    """Return the sentences on how the other runs stand to the best one: as good, worse, or neither shown."""
+    results, against, margin = evidence.results, evidence.against, 100 * evidence.results.margin
     if not against:
         return "There is no other run to compare it with."
-    ahead = sum(pair.winner == evidence.best for pair in against.values())
-    behind = find_better(evidence)
-    if ahead == len(against):
-        return "Photo by photo, it is better than every other run."
+    photos = evidence.pairs[0].paired.photos
+    standing = {key: list_standing(evidence, key) for key in (AS_GOOD, WORSE, NOT_SHOWN)}
     sentences = []
-    if equals:
-        which = "the only other run" if len(against) == 1 else f"{len(equals)} of the other {len(against)} runs"
-        names = f" ({_list_names(results, equals)})" if len(against) > 1 and len(equals) <= MOST_NAMED else ""
+    if standing[AS_GOOD]:
+        which = _name_few(results, standing[AS_GOOD])
+        sentences.append(f"Shown to be as good, to lose less than {margin:g} points: {which}.")
+    if standing[WORSE]:
+        sentences.append(f"Shown to be worse: {_name_few(results, standing[WORSE])}.")
+    if standing[NOT_SHOWN]:
         sentences.append(
-            f"Photo by photo, it cannot be told apart from {which}{names}, which does not mean equal: "
-            f"{evidence.pairs[0].paired.photos:,} photos do not show which is better."
+            f"Neither is shown of {_name_few(results, standing[NOT_SHOWN])}: {photos:,} photos are too few to tell."
         )
-    if ahead:
-        sentences.append(f"It is better than {say_count(ahead, 'run')}.")
+    behind = find_better(evidence)
     if behind:
         verb = "is" if len(behind) == 1 else "are"
         sentences.append(
@@ -105,19 +117,42 @@ def _say_equals(evidence: Evidence) -> str:
     return " ".join(sentences)
 
 
+def _name_few(results: Results, names: Sequence[str]) -> str:
+    """Return the names of the runs with their marks, or how many there are where they are more than MOST_NAMED."""
+    return _list_names(results, names) if len(names) <= MOST_NAMED else say_count(len(names), "run")
+
+
 def _list_names(results: Results, names: Sequence[str]) -> str:
-    return ", ".join(name + results.marks[name] for name in names)
+    return ", ".join(escape(name) + results.marks[name] for name in names)
 
 
 def _say_cheapest(evidence: Evidence, run: Run) -> str:
-    """Return the sentence about the Run that trains least of those that are as good as far as the photos tell."""
+    """Return the sentence about the Run that trains least of those that are shown to be as good."""
     results, scores = evidence.results, evidence.results.scores
     mark, own = results.marks[run.name], scores[run.name]
+    lost = evidence.against[run.name].interval.high
     return (
-        f"Of the runs that cannot be told apart from it, {run.name}{mark} ({_say_opening(results, run)}) trains least: "
+        f"Of the runs that are as good, {escape(run.name)}{mark} ({_say_opening(results, run)}) trains least: "
         f"{own['trainable_parameters']:,} parameters, where the best trains "
         f"{scores[evidence.best]['trainable_parameters']:,}. "
-        f"It reaches {percent(own[results.part]['accuracy'])} %{mark} ({interval(own, results.part)} %)."
+        f"It reaches {percent(own[results.part]['accuracy'])} %{mark} ({interval(own, results.part)} %), and may lose "
+        f"{max(100 * lost, 0):.1f} points at most (95 %)."
+    )
+
+
+def _say_cheaper(evidence: Evidence, names: Sequence[str]) -> str:
+    """Return the sentences about the runs that train less, none of which is shown to be as good."""
+    results, margin = evidence.results, 100 * evidence.results.margin
+    photos = evidence.pairs[0].paired.photos
+    losses = [
+        f"{escape(name)}{results.marks[name]} {100 * evidence.against[name].interval.high:.1f}"
+        for name in names[:MOST_NAMED]
+    ]
+    more = f", the other {len(names) - len(losses)} more" if len(names) > len(losses) else ""
+    return (
+        f"No run that trains less is shown to lose less than {margin:g} points: {photos:,} photos are too few. At most "
+        f"it may lose (95 %): {', '.join(losses)} points{more}. Cross-validation (`folds` of `params.yaml`) scores "
+        "every photo and can show smaller margins."
     )
 
 
@@ -125,5 +160,5 @@ def _say_opening(results: Results, run: Run) -> str:
     """Return what a Run opens, as part of a sentence."""
     if run.kind == "baseline":
         return "a small CNN from scratch"
-    network = name_network(results, run)
+    network = name_network(results, run, escape)
     return f"head only, on a frozen {network}" if run.kind == "frozen" else f"{run.unfrozen} of {network} open"

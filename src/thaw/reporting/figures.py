@@ -1,6 +1,7 @@
 """The figures of the report: of each its name, what is to be seen in words, the table behind it, and its drawing."""
 
 import functools
+import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from thaw.comparison import published
 from thaw.comparison.inference import wilson_interval
 from thaw.comparison.pairs import Evidence, count_right, find_calibration, find_frozen_share
 from thaw.comparison.results import Results, Run, find_run_interval, rank_runs, read_classes
-from thaw.comparison.words import interval, percent, say_count
+from thaw.comparison.words import escape, interval, percent, say_count
 from thaw.reporting import plotting
 from thaw.reporting.tables import name_network
 from thaw.reporting.timing import Latency
@@ -25,7 +26,7 @@ class Drawing(NamedTuple):
     """A figure that is drawn when it is asked for."""
 
     name: str  # of its files
-    words: str  # what is to be seen, for those who do not see it
+    words: str  # what is to be seen, in Markdown, for those who do not see it
     table: pd.DataFrame  # its data
     draw: Callable[[], "Figure"]
 
@@ -143,11 +144,17 @@ def count_confusion(evidence: Evidence, name: str, part: str) -> tuple[np.ndarra
 def _show_overview(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
     results, best, part = evidence.results, evidence.best, evidence.results.part
     score = f"{percent(results.scores[best][part]['accuracy'])} % ({interval(results.scores[best], part)} %)"
+    differences = [f"difference{end}" for end in ("", "_low", "_high")]
+    intervals = {name: pair.interval.turn() for name, pair in evidence.against.items()}
+    margin = results.margin if intervals else None
+    rows = [[round(limit, 6) for limit in intervals.get(name, [math.nan] * 3)] for name in runs["run"]]
+    runs = runs.assign(**dict(zip(differences, np.array(rows).T, strict=True)))
     return Drawing(
         "overview",
-        f"{_count_runs(runs, part)}, each with its 95 % interval; {best}, best on validation, has {score}",
-        runs[["run", "unfrozen", "family", "part", "accuracy", "low", "high", "footnote"]],
-        functools.partial(plotting.draw_overview, runs, part, best, results.notes),
+        f"{_count_runs(runs, part)}, each with its 95 % interval, and how far each lies from the best on validation, "
+        f"{escape(best)}, which has {score}",
+        runs[["run", "unfrozen", "family", "part", "accuracy", "low", "high", *differences, "footnote"]],
+        functools.partial(plotting.draw_overview, runs, part, best, results.notes, margin=margin),
     )
 
 
@@ -199,7 +206,8 @@ def _show_tradeoff(
     columns = ["number", "run", "family", cost, "part", "accuracy", "low", "high"]
     return Drawing(
         name,
-        f"{_count_runs(runs, part)} against {label}; on the Pareto front: {', '.join(runs['run'][front])}",
+        f"{_count_runs(runs, part)} against {label}; on the Pareto front of {part}: "
+        f"{', '.join(map(escape, runs['run'][front]))}",
         runs[columns].assign(pareto_front=front),
         functools.partial(plotting.draw_tradeoff, runs, cost, label, part, [*notes, *evidence.results.notes]),
     )
@@ -245,9 +253,8 @@ def _list_reliability(evidence: Evidence) -> list[Drawing]:
     if not panels:
         return []
     best = min(panels, key=lambda panel: panel.error)
-    words = (
-        f"reliability diagrams of {len(panels)} runs on {part}; {best.title} errs least, by {100 * best.error:.1f} %"
-    )
+    least = f"{escape(best.title)} errs least there, by {100 * best.error:.1f} %"
+    words = f"reliability diagrams of {len(panels)} runs on {part}; {least}"
     draw = functools.partial(plotting.draw_reliability, panels, part, results.notes)
     return [Drawing("reliability", words, pd.concat(tables, ignore_index=True), draw)]
 
@@ -302,7 +309,7 @@ def _show_curves(evidence: Evidence, run: Run) -> Drawing:
     history, unfrozen_after = join_histories(evidence, run)
     return Drawing(
         f"curves-{run.name}",
-        f"learning curves of {run.name}: {percent(scores['train']['accuracy'])} % of train right at the end, "
+        f"learning curves of {escape(run.name)}: {percent(scores['train']['accuracy'])} % of train right at the end, "
         f"{percent(scores['validation']['accuracy'])} % of validation",
         history,
         functools.partial(
@@ -319,7 +326,7 @@ def _show_confusion(evidence: Evidence, run: Run) -> Drawing:
     title = f"{run.name}{results.marks[run.name]}: {part}, {photos:,} photos"
     return Drawing(
         f"confusion-{run.name}",
-        f"confusion matrix of {run.name}: {photos - right:,} of {photos:,} photos of {part} wrong",
+        f"confusion matrix of {escape(run.name)}: {photos - right:,} of {photos:,} photos of {part} wrong",
         cells.stack().rename("photos").reset_index(),
         functools.partial(plotting.draw_confusion, counts, classes, title, find_notes(results, run)),
     )
@@ -330,7 +337,7 @@ def _count_runs(runs: pd.DataFrame, part: str) -> str:
 
 
 def _say_best_strategies(runs: pd.DataFrame, ranking: Sequence[str]) -> str:
-    """Return the strategy of each family that is first in `ranking`, and its accuracy."""
+    """Return in Markdown the strategy of each family that is first in `ranking`, and its accuracy."""
     best = runs.set_index("run").loc[ranking].drop_duplicates("family")
-    accuracies = zip(best["family"], best["accuracy"], best["unfrozen"], strict=True)
+    accuracies = zip(map(escape, best["family"]), best["accuracy"], best["unfrozen"], strict=True)
     return ", ".join(f"{family} {100 * accuracy:.1f} % with {unfrozen}" for family, accuracy, unfrozen in accuracies)

@@ -1,6 +1,7 @@
 """The report as one self-contained web page: report.md rendered, figures inside, tables that sort. No network."""
 
 import base64
+import hashlib
 import html
 import pathlib
 import re
@@ -13,6 +14,16 @@ from markdown_it.token import Token
 from thaw.reporting.templates import render
 
 SMALL = 360  # points: figures narrower than this stand in more columns
+
+SCRIPT = pathlib.Path(__file__).with_name("page.js").read_text(encoding="utf-8")  # the only one that the page runs
+
+# Of the page, to the browser: load nothing from elsewhere, and run no other script. Markdown-it writes the alignment of
+# a column as a style.
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    f"script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'; "
+    "base-uri 'none'; form-action 'none'"
+)
 
 
 def render_page(markdown: str, folder: str | pathlib.Path, replaced: Mapping[str, str] | None = None) -> str:
@@ -36,10 +47,12 @@ def render_page(markdown: str, folder: str | pathlib.Path, replaced: Mapping[str
     head, mark, rest = body.partition("<h2")
     return render(
         pathlib.Path(__file__).with_name("page.html.j2"),
+        policy=markupsafe.Markup(POLICY),
         title=next((title for tag, _, title in titles if tag == "h1"), "thaw"),
         links=[(anchor, title) for tag, anchor, title in titles if tag == "h2"],
         head=markupsafe.Markup(head.rstrip("\n")),
         rest=markupsafe.Markup((mark + rest).rstrip("\n")),
+        script=markupsafe.Markup(SCRIPT),
     )
 
 
@@ -48,10 +61,16 @@ def _mark_titles(tokens: Sequence[Token]) -> list[tuple[str, str, str]]:
     titles = []
     for token, inline in zip(tokens, tokens[1:], strict=False):
         if token.type == "heading_open":
-            anchor = re.sub(r"[^a-z0-9]+", "-", inline.content.lower()).strip("-")
+            title = _read_text(inline)
+            anchor = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
             token.attrSet("id", anchor)
-            titles.append((token.tag, anchor, inline.content))
+            titles.append((token.tag, anchor, title))
     return titles
+
+
+def _read_text(token: Token) -> str:
+    """Return what the Markdown in `token` says, without its markup."""
+    return "".join(child.content for child in token.children or ())
 
 
 def _furnish_tables(body: str) -> str:
@@ -97,7 +116,8 @@ def _make_figure(children: Sequence[Token], folder: pathlib.Path) -> tuple[str, 
     """Return (HTML, width in points) of a figure: its image, first of the tokens `children`, and a link to its data."""
     image, *rest = children
     name = str(image.attrGet("src"))
-    if not image.content.strip():
+    words = html.escape(_read_text(image))
+    if not words.strip():
         raise ValueError(f"{name}: an image of the report must have an alternative text")
     svg = (folder / name).read_text(encoding="utf-8")
     width = re.search(r'<svg [^>]*\bwidth="([\d.]+)', svg)
@@ -108,7 +128,6 @@ def _make_figure(children: Sequence[Token], folder: pathlib.Path) -> tuple[str, 
         content = base64.b64encode(path.read_bytes()).decode()
         links += f'<a download="{html.escape(path.name)}" href="data:text/csv;base64,{content}">data</a>'
     caption = f"<figcaption>{links}</figcaption>" if links else ""
-    words = html.escape(image.content)
     text = f'<figure><img src="data:image/svg+xml;charset=utf-8,{pack(svg)}" alt="{words}">{caption}</figure>\n'
     return text, float(width[1])
 

@@ -3,6 +3,7 @@
 The prose stands in report.md.j2 and cost.md.j2.
 """
 
+import collections
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -16,11 +17,12 @@ from thaw.comparison.pairs import Evidence, describe_differences, describe_train
 from thaw.comparison.published import describe_published, is_tf_flowers
 from thaw.comparison.repeats import Repeats, describe_repeats
 from thaw.comparison.results import Results, Run, read_metrics
-from thaw.comparison.words import NO_TEST, say_count, to_markdown
+from thaw.comparison.words import NO_TEST, code, escape, say_count, to_markdown
 from thaw.evaluation.latency import BATCHES
 from thaw.reporting.answer import summarize_answer
 from thaw.reporting.backbones import describe_backbones
 from thaw.reporting.figures import Drawing
+from thaw.reporting.groups import describe_groups
 from thaw.reporting.photos import SAMPLE, describe_answers
 from thaw.reporting.tables import UNFROZEN, compare_in_markdown, name_network, tabulate_in_markdown
 from thaw.reporting.templates import render
@@ -50,7 +52,7 @@ def write_results(
         comparison=compare_in_markdown(results),
         part=results.part,
         no_test="" if results.part == "test" else NO_TEST,
-        best=best + results.marks[best],
+        best=escape(best) + results.marks[best],
         classes=_tabulate_classes(by_class, results.part),
         answers=describe_answers(evidence),
         differences=describe_differences(evidence),
@@ -93,9 +95,11 @@ def describe_data(results: Results, size: int) -> str:
     """Return the section about the photos: counts by class and part, what was left out, and their side in pixels."""
     download, split, preprocess = results.download, results.split, results.preprocess
     parts = [part for part in PARTS if split[part]["photos"]]
-    columns = [download["classes"], *(split[part]["classes"] for part in parts)]
-    rows = [[name, *(f"{column.get(name, 0):,}" for column in columns)] for name in download["classes"]]
-    totals = [download["photos"], *(split[part]["photos"] for part in parts)]
+    lost = collections.Counter((fault["part"], fault["class"]) for fault in preprocess["set_aside"])
+    used = {part: {name: count - lost[part, name] for name, count in split[part]["classes"].items()} for part in parts}
+    columns = [download["classes"], *used.values()]
+    rows = [[escape(name), *(f"{column.get(name, 0):,}" for column in columns)] for name in download["classes"]]
+    totals = [download["photos"], *(sum(column.values()) for column in used.values())]
     rows.append(["**all**", *(f"**{total:,}**" for total in totals)])
     duplicates = download["duplicates"]
     facts = [
@@ -104,12 +108,11 @@ def describe_data(results: Results, size: int) -> str:
         f"{'was' if duplicates['within_a_class'] == 1 else 'were'} left out.",
         f"{say_count(duplicates['across_classes'], 'photo')} came under two classes or more: "
         f"{say_count(split['left_out_two_labels'], 'file')} left out.",
-        f"{say_count(split['near_duplicate_groups'], 'group')} of near duplicates, "
-        f"{say_count(split['photos_in_them'], 'photo')} in all, each kept in one part.",
+        *describe_groups(split),
         f"{say_count(len(download['rejected']), 'file')} rejected as no photo (listed in `{paths.DOWNLOADED}`).",
         f"{say_count(len(preprocess['set_aside']), 'photo')} unreadable and set aside, "
         f"{len(preprocess['converted']):,} converted to RGB (listed in `{paths.PREPROCESSED}`).",
-        f"Digest of the photos and their classes: `{download['digest']}`.",
+        f"Digest of the photos and their classes: {code(download['digest'])}.",
     ]
     table = to_markdown(["Class", "Delivered", *(part.capitalize() for part in parts)], rows)
     return table + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
@@ -126,7 +129,8 @@ def tabulate_latencies(results: Results, latencies: Mapping[str, Latency]) -> st
     rows = []
     for timed, runs in networks.items():
         times = latencies[runs[0].name].milliseconds
-        row = [timed + results.marks.get(timed, ""), name_network(results, runs[0]), str(len(runs))]
+        network = name_network(results, runs[0], escape)
+        row = [escape(timed) + results.marks.get(timed, ""), network, str(len(runs))]
         for batch in BATCHES:
             row += [f"{times[f'batch_{batch}'][key]:.2f}" if times else "–" for key in ("median", "p95")]
         rows.append(row)
@@ -141,7 +145,8 @@ def _tabulate_trainings(results: Results, folder: str | pathlib.Path) -> str:
     for run in results.runs:
         train = read_training_time(run.name, folder)
         seconds = train["seconds"]
-        row = [run.name + results.marks[run.name], run.unfrozen, run.training, train["batches_from"]]
+        name = escape(run.name) + results.marks[run.name]
+        row = [name, run.unfrozen, run.training, escape(train["batches_from"])]
         row += [f"{seconds[key]:.2f}" for key in ("prefix", "per_epoch", "training")]
         row += [f"{seconds['prefix'] + seconds['training']:.2f}", f"{100 * train['waiting_share']:.1f}"]
         rows.append([*row, f"{train['peak_memory_mib']:,}"])
@@ -152,7 +157,7 @@ def _tabulate_trainings(results: Results, folder: str | pathlib.Path) -> str:
 def _tabulate_classes(by_class: pd.DataFrame, part: str) -> str:
     """Return as a Markdown table the scores of each class on `part`."""
     rows = [
-        [row["class"], row["photos"], *(f"{row[score]:.4f}" for score in ("precision", "recall", "f1"))]
+        [escape(row["class"]), row["photos"], *(f"{row[score]:.4f}" for score in ("precision", "recall", "f1"))]
         for row in by_class.to_dict("records")
     ]
     return to_markdown(["Class", f"{part.capitalize()} photos", "Precision", "Recall", "F1"], rows)
@@ -162,7 +167,7 @@ def _list_waiting(results: Results) -> str:
     """Return the sentence about the runs that are missing, or nothing."""
     if not results.waiting:
         return ""
-    runs, names = say_count(len(results.waiting), "run"), ", ".join(run.name for run in results.waiting)
+    runs, names = say_count(len(results.waiting), "run"), ", ".join(escape(run.name) for run in results.waiting)
     return f"{runs} of the table not run yet: {names}. `./run dvc repro` runs what is missing."
 
 

@@ -13,17 +13,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-import PIL.Image
-import PIL.ImageOps
 
 from thaw.base import paths
+from thaw.base.files import read_table
 from thaw.comparison.pairs import Evidence
 from thaw.comparison.results import rank_runs, read_plot
+from thaw.comparison.words import clean, escape
+from thaw.pictures.decoding import read_picture
 
 SIZE, QUALITY = 160, 60  # pixels, the longer side of a thumbnail, and its JPEG quality: some 5 KB each
 
 
 MOST_OF_CLASS, MOST_SAMPLED = 6, 60  # photos in the sample: of a class, and of all classes
+
+
+MOST_GROUPS, MOST_OF_GROUP = 6, 6  # groups of near duplicates that are shown, and photos of each
 
 
 MOST_WRONG, MOST_RIGHT, RIGHT_OF_CLASS = 24, 12, 2  # photos shown of a run; those it has right, also of a class
@@ -34,6 +38,9 @@ SAMPLE = "A sample of each class, with the credit of each photo, is in `report/r
 
 
 ANSWERS = "These photos, with their credits, are in `report/report.html`: git keeps no photos."
+
+
+ADDRESS = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)  # that the page links to; anything else is text
 
 
 COMMONS = re.compile(r"https?://(?:www\.)?creativecommons\.org/licenses/(?P<kind>[a-z-]+)/(?P<version>[\d.]+)/?")
@@ -47,7 +54,7 @@ def describe_answers(evidence: Evidence) -> str:
         table = evidence.predictions[name]
         wrong[name] = set(table.index[(table["part"] == part) & ~table["right"]])
     photos = evidence.results.scores[evidence.best][part]["photos"]
-    names = [name + evidence.results.marks[name] for name in wrong]
+    names = [escape(name) + evidence.results.marks[name] for name in wrong]
     numbers = [f"{len(found):,}" for found in wrong.values()]
     text = f"Of the {photos:,} photos of {part}, {names[0]} has {numbers[0]} wrong"
     if len(names) > 1:
@@ -82,7 +89,10 @@ def show_photos(evidence: Evidence, folder: str | pathlib.Path = ".") -> dict[st
     photos = read_plot(raw / "manifest.csv", dtype=str)
     photos = photos.merge(read_plot(folder / paths.CREDITS, dtype=str), how="left", on="file")
     photos = photos[["class", "id", "file", "author", "licence", "url"]].fillna("")
-    return {SAMPLE: _show_sample(photos, raw), ANSWERS: _show_answers(evidence, photos, raw)}
+    return {
+        SAMPLE: _show_sample(photos, raw) + _show_groups(photos, folder),
+        ANSWERS: _show_answers(evidence, photos, raw),
+    }
 
 
 def name_licence(licence: str) -> str:
@@ -94,14 +104,13 @@ def name_licence(licence: str) -> str:
 def shrink(path: pathlib.Path) -> bytes | None:
     """Return the photo at `path` as a JPEG file with sides of SIZE pixels at most, upright, or None if unreadable."""
     try:
-        with PIL.Image.open(path) as opened:
-            opened.thumbnail((SIZE, SIZE))
-            photo = PIL.ImageOps.exif_transpose(opened).convert("RGB")
-        stream = io.BytesIO()
-        photo.save(stream, "JPEG", quality=QUALITY, optimize=True, comment=b"")
-        return stream.getvalue()
-    except Exception:  # Pillow's readers of damaged files raise errors of many kinds
+        photo = read_picture(path, least=2 * SIZE).image
+    except OSError:
         return None
+    photo.thumbnail((SIZE, SIZE))
+    stream = io.BytesIO()
+    photo.save(stream, "JPEG", quality=QUALITY, optimize=True, comment=b"")
+    return stream.getvalue()
 
 
 def _show_sample(photos: pd.DataFrame, raw: pathlib.Path) -> str:
@@ -110,11 +119,28 @@ def _show_sample(photos: pd.DataFrame, raw: pathlib.Path) -> str:
     cards: list[str] = []
     for name in classes[:MOST_SAMPLED]:
         of_class = photos[photos["class"] == name].sort_values("id")
-        drawn = (_draw_card(photo, raw, f"<b>{html.escape(name)}</b>", name) for photo in of_class.itertuples())
+        drawn = (_draw_card(photo, raw, f"<b>{_show(name)}</b>", name) for photo in of_class.itertuples())
         cards += itertools.islice(filter(None, drawn), number)
     rest = len(classes) - MOST_SAMPLED
     more = f"<p>Classes without a photo here: {rest:,} of {len(classes):,}.</p>\n" if rest > 0 else ""
     return _arrange(cards) + more
+
+
+def _show_groups(photos: pd.DataFrame, folder: pathlib.Path) -> str:
+    """Return the largest groups of near duplicates as data/split.csv below `folder` has them, or "" without any."""
+    if not (folder / paths.SPLIT).exists():
+        return ""
+    table = read_table(folder / paths.SPLIT).merge(photos, on=["class", "id", "file"])
+    sizes, text = table["group"].value_counts(), ""
+    for group in sorted(sizes[sizes > 1].index, key=lambda group: (-sizes[group], group))[:MOST_GROUPS]:
+        members = table[table["group"] == group].sort_values("id")
+        names = zip(members.itertuples(), members["class"], strict=True)
+        drawn = (_draw_card(photo, folder / paths.RAW, f"<b>{_show(name)}</b>", name) for photo, name in names)
+        cards = list(itertools.islice(filter(None, drawn), MOST_OF_GROUP))
+        shown = f", {len(cards)} of them here" if len(cards) < len(members) else ""
+        text += f"<h3>Near duplicates, {len(members):,} photos in {_show(members['part'].iloc[0])}{shown}</h3>\n"
+        text += _arrange(cards)
+    return text
 
 
 def _show_answers(evidence: Evidence, photos: pd.DataFrame, raw: pathlib.Path) -> str:
@@ -128,7 +154,7 @@ def _show_answers(evidence: Evidence, photos: pd.DataFrame, raw: pathlib.Path) -
         shown = wrong.head(MOST_WRONG)
         chosen = right[right.groupby("actual").cumcount() < RIGHT_OF_CLASS].head(MOST_RIGHT)
         chosen = chosen.sort_values("actual", kind="stable")
-        title = html.escape(name) + evidence.results.marks[name]
+        title = _show(name) + evidence.results.marks[name]
         count = f"{len(shown)} of {len(wrong):,}" if len(shown) < len(wrong) else f"{len(wrong):,}"
         text += f"<h3>{title}: {count} wrong, the surest first</h3>\n"
         text += _arrange([_draw_answer(row, found, raw) for row in shown.itertuples()])
@@ -139,7 +165,7 @@ def _show_answers(evidence: Evidence, photos: pd.DataFrame, raw: pathlib.Path) -
 
 def _draw_answer(row: Any, found: dict[tuple[str, str], Any], raw: pathlib.Path) -> str:
     """Return the card of one answer; `found` has the photos by (class, id)."""
-    actual, predicted = html.escape(row.actual), html.escape(row.predicted)
+    actual, predicted = _show(row.actual), _show(row.predicted)
     caption = f"<b>{actual}</b>, predicted <b>{predicted}</b> ({100 * row.confidence:.1f} %)"
     return _draw_card(found[row.actual, row.id], raw, caption, f"{row.actual}, predicted {row.predicted}")
 
@@ -154,7 +180,7 @@ def _draw_card(photo: Any, raw: pathlib.Path, caption: str, words: str) -> str:
         return ""
     source = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
     return (
-        f'<figure><img src="{source}" alt="photo: {html.escape(words)}">'
+        f'<figure><img src="{source}" alt="photo: {_show(words)}">'
         f"<figcaption>{caption}<small>{_credit(photo)}</small></figcaption></figure>\n"
     )
 
@@ -167,8 +193,13 @@ def _credit(photo: Any) -> str:
 
 def _link(text: str, address: str) -> str:
     """Return `text` escaped, as a link where `address` is one on the web: lists of credits may hold anything."""
-    text = html.escape(text)
-    return f'<a href="{html.escape(address)}">{text}</a>' if re.match("https?://", address) and text else text
+    text, address = _show(text), clean(address)
+    return f'<a href="{html.escape(address)}">{text}</a>' if ADDRESS.fullmatch(address) and text else text
+
+
+def _show(text: str) -> str:
+    """Return `text`, which is data, as HTML."""
+    return html.escape(clean(text))
 
 
 def _arrange(cards: Sequence[str]) -> str:

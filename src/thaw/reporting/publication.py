@@ -8,7 +8,7 @@ from thaw.base import paths
 from thaw.base.files import publish, write_json, write_table, write_text
 from thaw.base.progress import track
 from thaw.comparison.claims import tabulate_claims
-from thaw.comparison.pairs import Evidence, find_cheapest, find_equals, read_evidence, tabulate_pairs
+from thaw.comparison.pairs import AS_GOOD, Evidence, find_cheapest, list_standing, read_evidence, tabulate_pairs
 from thaw.comparison.repeats import read_repeats
 from thaw.comparison.results import Table, find_run_interval, read_classes, read_metrics, read_results
 from thaw.reporting.figures import Drawing, draw_latency, list_drawings, tabulate_runs
@@ -70,8 +70,8 @@ def save(figure: "Figure", path: pathlib.Path) -> None:
 def summarize_best(evidence: Evidence) -> dict[str, Any]:
     """Return the document of metrics/summary.json: few enough keys to stand beside each other in `dvc exp show`.
 
-    The best run by validation, its accuracies, the interval of the one that counts, how many other runs it cannot be
-    told apart from, the one that trains least of all these, and how many runs there are.
+    The best run by validation, its accuracies, the interval of the one that counts, how many other runs are shown to be
+    as good, the one that trains least of all these, and how many runs there are.
     """
     results = evidence.results
     scores = results.scores[evidence.best]
@@ -80,5 +80,9 @@ def summarize_best(evidence: Evidence) -> dict[str, Any]:
     if results.part == "test":
         summary["test"] = scores["test"]["accuracy"]
     summary |= {"low": round(low, 6), "high": round(high, 6)}
-    summary |= {"as_good": len(find_equals(evidence)), "cheapest": find_cheapest(evidence), "runs": len(results.runs)}
+    summary |= {
+        "as_good": len(list_standing(evidence, AS_GOOD)),
+        "cheapest": find_cheapest(evidence),
+        "runs": len(results.runs),
+    }
     return {"summary": summary}

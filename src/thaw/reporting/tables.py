@@ -6,7 +6,7 @@ from typing import Any
 
 from thaw.comparison.pairs import Evidence
 from thaw.comparison.results import Results, Run, Table, rank_runs, read_results
-from thaw.comparison.words import NO_TEST, NOT_RUN, align, interval, percent, to_markdown
+from thaw.comparison.words import NO_TEST, NOT_RUN, align, escape, interval, percent, to_markdown
 from thaw.reporting.timing import read_training_time
 
 UNFROZEN = "Unfrozen"  # the head of the column with what a run opens
@@ -45,8 +45,8 @@ def compare_in_markdown(results: Results) -> str:
     best = rank_runs(results)[0]
 
     def name(run: Run) -> list[str]:
-        shown = f"**{run.name}**" if run.name == best else run.name
-        return [shown, name_network(results, run), run.unfrozen, run.training]
+        shown = f"**{escape(run.name)}**" if run.name == best else escape(run.name)
+        return [shown, name_network(results, run, escape), run.unfrozen, run.training]
 
     def measure(run: Run, scores: Mapping[str, Any]) -> list[str]:
         accuracies = [*_list_accuracies(scores, parts), interval(scores, results.part)]
@@ -68,8 +68,8 @@ def tabulate_in_markdown(evidence: Evidence) -> str:
     numbers = {run.name: number for number, run in enumerate(results.listed, start=1)}
 
     def name(run: Run) -> list[str]:
-        network = name_network(results, run)
-        return [run.name, str(numbers[run.name]), network, run.unfrozen, run.training, run.optimizer]
+        network = name_network(results, run, escape)
+        return [escape(run.name), str(numbers[run.name]), network, run.unfrozen, run.training, run.optimizer]
 
     def measure(run: Run, scores: Mapping[str, Any]) -> list[str]:
         flops = evidence.flops[run.name]
@@ -109,23 +109,25 @@ def list_rows(
     return rows
 
 
-def name_network(results: Results, run: Run) -> str:
+def name_network(results: Results, run: Run, show: Callable[[str], str] = str) -> str:
     """Return what a table calls the network of a Run: an architecture, with its width where that is not 1.
 
-    The entry of `backbones` where its weights are not there yet, a dash for the baseline.
+    The entry of `backbones` where its weights are not there yet, a dash for the baseline. `show` makes of a name what
+    stands there: `escape` for Markdown.
     """
     if run.backbone is None:
         return "–"
-    return name_backbone(results.weights[run.backbone]) if run.backbone in results.weights else run.backbone
+    known = run.backbone in results.weights
+    return name_backbone(results.weights[run.backbone], show) if known else show(run.backbone)
 
 
-def name_backbone(document: Mapping[str, Any]) -> str:
+def name_backbone(document: Mapping[str, Any], show: Callable[[str], str] = str) -> str:
     """Return the architecture of a backbone, with its width where that is not the published one.
 
-    `document` is that of its weights.
+    `document` is that of its weights, `show` as in `name_network`.
     """
     width = "" if document["width"] == 1 else f" × {document['width']:g}"
-    return document["architecture"] + width
+    return show(document["architecture"]) + width
 
 
 def _list_parts(results: Results, *parts: str) -> list[str]:

@@ -11,7 +11,8 @@ def _is_html(name: str | None) -> bool:
     return name is not None and name.endswith(".html.j2")
 
 
-# In HTML every value is escaped but Markup; in Markdown none is. A name that a template asks for must be given.
+# In HTML every value is escaped but Markup. In Markdown none is: what comes from data in a value has gone through
+# `comparison.words.escape`. A name that a template asks for must be given.
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(PACKAGE),
     autoescape=_is_html,

@@ -10,6 +10,7 @@ import psutil
 
 from thaw.base import paths
 from thaw.comparison.results import Results, read_metrics
+from thaw.comparison.words import escape
 
 
 class Latency(NamedTuple):
@@ -42,9 +43,9 @@ def _read_latency(name: str, folder: pathlib.Path) -> Latency:
 
 
 def describe_machine() -> list[str]:
-    """Return lines about this machine: processor, cores, memory, Python, and what computes."""
+    """Return lines of Markdown about this machine: processor, cores, memory, Python, and what computes."""
     return [
-        f"Processor: {_find_processor()}, {psutil.cpu_count()} cores",
+        f"Processor: {escape(_find_processor())}, {psutil.cpu_count()} cores",
         f"Memory: {psutil.virtual_memory().total / 2**30:.1f} GiB",
         f"System: {platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}, TensorFlow {importlib.metadata.version('tensorflow')}, "

@@ -1,16 +1,23 @@
-"""Which photos train, which validate and which test: near duplicates on one side, every class in every part."""
+"""The split as a table, and what it came to: counts, and what is not as it was asked."""
 
-import collections
-import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from thaw.base.errors import InputError
+from thaw.base.dealing import Miss, describe_misses, find_misses
 from thaw.base.names import PARTS
-from thaw.split.near_duplicates import group_near_duplicates, hash_photos
+from thaw.base.progress import say
+from thaw.base.spreadsheets import release
+from thaw.split.assigning import assign_parts, find_large, list_shares
+from thaw.split.near_duplicates import (
+    chain_near_duplicates,
+    count_near_pairs_apart,
+    group_near_duplicates,
+    hash_photos,
+)
 from thaw.split.sections import Split
 
 
@@ -21,8 +28,13 @@ def split_photos(
 
     The table has a row for each photo, by id: id, class, label (the index of the class in the sorted names), file,
     part ("train", "validation" or "test") and group (the first id among its near duplicates). Photos whose bytes stand
-    under two classes or more are left out; the metrics count their files. An unreadable photo is a group of its own.
-    The order of the manifest's rows changes nothing.
+    under two classes or more are left out; the metrics count their files. A chain of near duplicates is a group, and
+    where it is large (`find_large`: it would bend the shares, and its ends need not look alike) it is cut into what is
+    near a representative each. An unreadable photo is a group of its own. The order of the manifest's rows changes
+    nothing.
+
+    Only where there is something to tell, the metrics have keys, and stderr lines, for the photos of the largest group
+    that is large, for pairs of near duplicates in two parts, and for the shares that miss what was asked.
 
     Raises InputError where a class has too few photos to be in every part.
     """
@@ -30,77 +42,77 @@ def split_photos(
     manifest = manifest.sort_values(["id", "class"], ignore_index=True)
     ambiguous = manifest.groupby("sha256")["class"].transform("nunique") > 1
     table = manifest.loc[~ambiguous, ["id", "class", "file"]].reset_index(drop=True)
+    table["label"] = table["class"].map({name: index for index, name in enumerate(classes)})
     hashes = hash_photos([pathlib.Path(folder) / file for file in table["file"]])
-    groups = pd.Series(group_near_duplicates(hashes, section.near_duplicate_bits))
+    labels, bits = table["label"].to_numpy(int), section.near_duplicate_bits
+    chains = chain_near_duplicates(hashes, bits)
+    groups = np.where(find_large(chains, labels, section), group_near_duplicates(hashes, bits, chains), chains)
     # Rows are sorted by id, so the first of a group is the same whatever number the group has.
     table["group"] = table["id"].groupby(groups).transform("first")
-    table["label"] = table["class"].map({name: index for index, name in enumerate(classes)})
-    representatives = table.drop_duplicates("group")
-    table["part"] = table["group"].map(_assign(representatives["group"], representatives["class"], classes, section))
-    _check_every_part(table, classes, section)
+    left_out = manifest.loc[ambiguous, "class"].value_counts().to_dict()
+    parts = assign_parts(table, groups, left_out, section)
+    table["part"] = np.array(list(list_shares(section)), object)[parts]
     sizes = table["group"].value_counts()
     metrics: dict[str, Any] = {part: _count(table[table["part"] == part], classes) for part in PARTS}
     metrics["left_out_two_labels"] = int(ambiguous.sum())
     metrics["near_duplicate_groups"] = int((sizes > 1).sum())
     metrics["photos_in_them"] = int(sizes[sizes > 1].sum())
+    if (large := find_large(groups, labels, section)).any():
+        metrics["largest_group"] = int(sizes[table.loc[large, "group"]].max())
+    if apart := _count_pairs_apart(hashes, chains, parts, bits):
+        metrics["near_pairs_apart"] = apart
+    if misses := find_misses(labels, parts, list(list_shares(section).values())):
+        metrics["missed"] = _tabulate_misses(misses, list(list_shares(section)), classes)
+    _warn(misses, metrics, classes, section)
     return table[["id", "class", "label", "file", "part", "group"]], {"split": metrics}
 
 
 def read_manifest(folder: str | pathlib.Path) -> pd.DataFrame:
     """Return the manifest of a canonical `folder`; a class named NA or an id of digits is still text."""
-    return pd.read_csv(
+    table = pd.read_csv(
         pathlib.Path(folder) / "manifest.csv",
         dtype={"class": str, "id": str, "sha256": str, "file": str, "width": "Int64", "height": "Int64"},
         keep_default_na=False,
         na_values={"width": [""], "height": [""]},
     )
-
-
-def _assign(groups: pd.Series, names: pd.Series, classes: Sequence[str], section: Split) -> dict[str, str]:
-    """Return {group: part}, stratified by `names`, the class of each of `groups`."""
-    # Here, because it takes more than a second to load, and every import of this module would wait for it.
-    from sklearn.model_selection import train_test_split
-
-    shares = {part: getattr(section, part) for part in PARTS}
-    needed = math.ceil(1 / min(share for share in shares.values() if share) - 1e-9)
-    counts = collections.Counter(names)
-    few = [name for name in classes if counts[name] < needed]
-    if few:
-        raise _too_few(few[0], counts[few[0]], needed, section)
-    frame = pd.DataFrame({"group": groups.to_numpy(), "class": names.to_numpy()})
-    parts: dict[str, str] = {}
-    for part in ("test", "validation"):
-        size = round(shares[part] * len(groups))
-        if not size:
-            continue
-        try:
-            frame, taken = train_test_split(frame, test_size=size, stratify=frame["class"], random_state=section.seed)
-        except ValueError:  # the part before took all but one of a class
-            name, count = min(collections.Counter(frame["class"]).items(), key=lambda item: item[::-1])
-            raise _too_few(name, counts[name], counts[name] + 1, section) from None
-        parts |= dict.fromkeys(taken["group"], part)
-    return parts | dict.fromkeys(frame["group"], "train")
-
-
-def _check_every_part(table: pd.DataFrame, classes: Sequence[str], section: Split) -> None:
-    """Raise InputError unless every part that has a share has a photo of every class."""
-    present = set(zip(table["part"], table["class"], strict=True))
-    for part in PARTS:
-        for name in classes:
-            if getattr(section, part) and (part, name) not in present:
-                count = table.loc[table["class"] == name, "group"].nunique()
-                raise _too_few(name, count, count + 1, section)
-
-
-def _too_few(name: str, count: int, needed: int, section: Split) -> InputError:
-    """Return the error of a class `name` that has `count` photos and not the `needed` ones."""
-    shares = ", ".join(f"{getattr(section, part):g}" for part in PARTS)
-    return InputError(
-        f"params.yaml: split: a class must have at least {needed} photos, near duplicates counted once, to be in every "
-        f"part at shares of {shares} (got {count} of '{name}')"
-    )
+    return release(table)
 
 
 def _count(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
     """Return how many photos `table` has, in all and of each class."""
-    return {"photos": len(table), "classes": {name: int((table["class"] == name).sum()) for name in classes}}
+    counts = table["class"].value_counts()
+    return {"photos": len(table), "classes": {name: int(counts.get(name, 0)) for name in classes}}
+
+
+def _count_pairs_apart(hashes: Sequence[int | None], chains: np.ndarray, parts: np.ndarray, bits: int) -> int:
+    """Return how many pairs of near duplicates lie in two parts."""
+    divided = pd.Series(parts).groupby(chains).transform("nunique").to_numpy() > 1
+    return count_near_pairs_apart([hashes[int(row)] for row in np.flatnonzero(divided)], parts[divided], bits)
+
+
+def _tabulate_misses(misses: Sequence[Miss], parts: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+    """Return by part what was asked and, where that misses, the share of all photos and of classes that it reached."""
+    missed: dict[str, Any] = {}
+    for miss in sorted(misses, key=lambda miss: miss.part):
+        entry, reached = missed.setdefault(parts[miss.part], {"asked": miss.asked}), round(miss.photos / miss.total, 6)
+        if miss.label is None:
+            entry["reached"] = reached
+        else:
+            entry.setdefault("classes", {})[classes[miss.label]] = reached
+    return missed
+
+
+def _warn(misses: Sequence[Miss], metrics: dict[str, Any], classes: Sequence[str], section: Split) -> None:
+    """Say on stderr which shares miss what was asked, and how many near duplicates are apart."""
+    for line in describe_misses(misses, list(list_shares(section)), classes):
+        say(f"split: {line}")
+    if misses and metrics["near_duplicate_groups"]:
+        groups = metrics["near_duplicate_groups"]
+        smaller = f"; a lower split.near_duplicate_bits ({section.near_duplicate_bits}) makes smaller groups"
+        say(
+            f"split: near duplicates stay together, {metrics['photos_in_them']:,} photos in "
+            f"{groups:,} group{'s' * (groups > 1)}{smaller * bool(section.near_duplicate_bits)}"
+        )
+    if apart := metrics.get("near_pairs_apart"):
+        pairs = f"{apart:,} pair{'s' * (apart > 1)} of near duplicates in two parts"
+        say(f"split: {pairs}: a chain of them that is large is cut into groups of photos near one of them")

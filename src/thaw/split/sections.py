@@ -28,7 +28,7 @@ class Split(Section):
         ge=0,
         le=16,
         description="photos whose 64-bit perceptual hashes differ in at most so many bits stay in one part, and so "
-        "does a chain of them",
+        "does a chain of them that is not large",
         json_schema_extra={"unit": "bits"},
     )
 

@@ -3,14 +3,16 @@
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from thaw.base.errors import InputError
 from thaw.base.files import publish, read_json, write_json
+from thaw.base.progress import say
 from thaw.store.prefixes import Images, Prefix
 
 DOCUMENT, VALUES = "entry.json", "values.npy"
@@ -23,16 +25,21 @@ def find_entry(store: pathlib.Path, prefix: Prefix, images: Images) -> pathlib.P
 
 
 def is_whole(entry: pathlib.Path) -> bool:
-    """Tell whether the entry is there and holds what was written."""
-    if not entry.exists():
+    """Tell whether the entry is there and holds what was written.
+
+    Raises PermissionError where it is another user's and may not be read.
+    """
+    if not os.path.lexists(entry):
         return False
     try:
         document = read_json(entry / DOCUMENT)
         if checksum(entry / VALUES) == document["crc32"]:
             return True
-    except (OSError, ValueError, KeyError, TypeError):
+    except PermissionError:
+        raise
+    except (OSError, InputError, KeyError, TypeError):
         pass
-    print(f"activations: {entry} is damaged and will be computed again", file=sys.stderr, flush=True)
+    say(f"activations: {entry} is damaged and will be computed again")
     return False
 
 
@@ -49,7 +56,7 @@ def list_entries(store: pathlib.Path) -> list[tuple[int, int, pathlib.Path]]:
     """Return [(when last used, bytes, entry)], the least recently used first."""
     found = []
     for document in store.glob(f"*/{DOCUMENT}"):
-        with contextlib.suppress(FileNotFoundError):  # evicted by another process meanwhile
+        with contextlib.suppress(OSError):  # evicted by another process meanwhile, or not to be read
             entry = document.parent
             found.append((document.stat().st_mtime_ns, (entry / VALUES).stat().st_size, entry))
     return sorted(found)

@@ -5,11 +5,11 @@ import math
 import os
 import pathlib
 import shutil
-import sys
-import tempfile
 
 from thaw.base.errors import InputError
 from thaw.base.files import SCRATCH
+from thaw.base.progress import say
+from thaw.base.scratch import make_scratch, sweep
 from thaw.store.entries import list_entries
 from thaw.store.locks import try_lock
 
@@ -21,11 +21,9 @@ GIB = 40  # what the store may take, unless THAW_STORE_GIB says otherwise
 
 def say_no_room(store: pathlib.Path, size: int) -> None:
     """Say on stderr that `size` bytes have no room in the store."""
-    print(
+    say(
         f"activations: no room for {size >> 20} MiB at {store}; the frozen layers run in every epoch. "
-        "THAW_STORE names another folder, THAW_STORE_GIB what it may take",
-        file=sys.stderr,
-        flush=True,
+        "THAW_STORE names another folder, THAW_STORE_GIB what it may take"
     )
 
 
@@ -42,7 +40,7 @@ def measure(store: pathlib.Path) -> tuple[float, int]:
     for folder, _, names in os.walk(store):
         for name in names:
             if name.endswith((".npy", ".npz")):  # entries, whole and half-written, and the states of trainings
-                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                with contextlib.suppress(OSError):  # gone meanwhile
                     found = os.stat(os.path.join(folder, name))
                     taken += found.st_size
                     promised += max(0, found.st_size - 512 * found.st_blocks)
@@ -55,7 +53,7 @@ def make_room(entry: pathlib.Path, size: int) -> float | None:
     None where they do not fit. They are for `entry`, which the caller alone may fill.
     """
     store = entry.parent
-    sweep(store, entry)
+    sweep(store, SCRATCH)  # what killed runs left half-written or half-evicted
     limit, taken = measure(store)
     missing = size - (limit - taken)
     with contextlib.ExitStack() as stack:
@@ -63,31 +61,13 @@ def make_room(entry: pathlib.Path, size: int) -> float | None:
         for _, freed, entry in list_entries(store):
             if missing <= 0:
                 break
-            if held := try_lock(entry, "used"):
+            if os.access(entry, os.W_OK) and (held := try_lock(entry, "used")):  # another user's cannot be moved
                 stack.enter_context(contextlib.closing(held))
                 evicted.append(entry)
                 missing -= freed
         if missing > 0:
             return None
         for old in evicted:
-            left = pathlib.Path(tempfile.mkdtemp(prefix=SCRATCH, dir=store))  # a sweep finds it, should this be killed
-            with contextlib.suppress(FileNotFoundError):  # deleted by hand meanwhile
+            with make_scratch(store, SCRATCH) as left, contextlib.suppress(FileNotFoundError):  # deleted by hand
                 old.rename(left / old.name)
-            shutil.rmtree(left, ignore_errors=True)
     return -missing
-
-
-def sweep(store: pathlib.Path, filling: pathlib.Path) -> None:
-    """Remove what killed runs left half-written or half-evicted: the entries in it are no longer being filled.
-
-    For the caller, who alone looks for room and alone may fill the entry `filling`.
-    """
-    for scratch in store.glob(f"{SCRATCH}*"):
-        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):  # published or removed meanwhile
-            for entry in {store / path.name for path in scratch.iterdir()} - {filling}:
-                held = try_lock(entry, "filled")
-                if held is None:
-                    break
-                stack.enter_context(contextlib.closing(held))
-            else:
-                shutil.rmtree(scratch, ignore_errors=True)

@@ -2,16 +2,17 @@
 
 import concurrent.futures
 import contextlib
-import errno
 import fcntl
 import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 import numpy as np
 
-from thaw.base.progress import track
+from thaw.base.errors import explain
+from thaw.base.progress import say, track
 from thaw.base.quiet import tf
 from thaw.networks import cutting
 from thaw.records import reading
@@ -19,7 +20,7 @@ from thaw.store import prefixes
 from thaw.store.entries import DOCUMENT, VALUES, find_entry, is_whole, write_entry
 from thaw.store.eviction import make_room, say_no_room
 from thaw.store.locks import lock, try_lock
-from thaw.store.place import make_store
+from thaw.store.place import FULL, make_store
 from thaw.store.prefixes import Images, Prefix
 from thaw.store.sources import Source
 
@@ -28,32 +29,44 @@ def open_part(prefix: Prefix, images: Images, find_others: Callable[[], Sequence
     """Return the Source of what `prefix` makes of `images`, stored if it is not there yet; None where there is no room.
 
     `find_others` returns prefixes of the same network that other runs will ask for: a pass over the images stores
-    theirs too, as far as there is room without evicting anything. A damaged entry is computed again. Raises InputError
-    where THAW_STORE is no folder that can be written or THAW_STORE_GIB no number.
+    theirs too, as far as there is room without evicting anything. A damaged entry is computed again. What cannot be
+    stored is said, and no error: a run can do without. Raises InputError where THAW_STORE is no folder that can be
+    written or THAW_STORE_GIB no number.
     """
     store = make_store()
     if store is None:
         return None
-    entry, filled = find_entry(store, prefix, images), False
+    labels, _ = reading.read_labels(images.folder, images.part)
+    entry, size = find_entry(store, prefix, images), prefix.bytes_per_image * images.count_photos()
+    try:
+        held = _open_stored(prefix, images, entry, find_others)
+    except OSError as error:
+        if error.errno not in FULL:
+            say(f"activations: {explain(error)}; nothing is stored and the frozen layers run in every epoch")
+            return None
+        held = None  # others filled the disk meanwhile
+    if held is None:
+        say_no_room(store, size)
+        return None
+    return Source(held[0], labels, held[1])
+
+
+def _open_stored(
+    prefix: Prefix, images: Images, entry: pathlib.Path, find_others: Callable[[], Sequence[Prefix]]
+) -> tuple[np.ndarray, BinaryIO] | None:
+    """Return (activations, lock that keeps them from being evicted); None where there is no room. See `open_part`."""
+    filled = False
     while True:
         hold = lock(entry, "used", fcntl.LOCK_SH)
         if filled and (entry / DOCUMENT).exists() and (entry / VALUES).exists() or is_whole(entry):
             now = time.time_ns()  # finer than what the system would set
-            os.utime(entry / DOCUMENT, ns=(now, now))  # eviction goes by it
-            labels, _ = reading.read_labels(images.folder, images.part)
-            return Source(np.load(entry / VALUES, mmap_mode="r"), labels, hold)
+            with contextlib.suppress(OSError):  # another user's, or no room for it
+                os.utime(entry / DOCUMENT, ns=(now, now))  # eviction goes by it
+            return np.load(entry / VALUES, mmap_mode="r"), hold
         hold.close()
         with contextlib.closing(lock(entry, "filled", fcntl.LOCK_EX)):
-            if not is_whole(entry):
-                try:
-                    stored = _fill(prefix, images, entry, find_others)
-                except OSError as error:
-                    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                        raise
-                    stored = False  # others filled the disk meanwhile
-                if not stored:
-                    say_no_room(store, prefix.bytes_per_image * images.count_photos())
-                    return None
+            if not is_whole(entry) and not _fill(prefix, images, entry, find_others):
+                return None
         filled = True
 
 

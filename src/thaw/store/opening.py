@@ -1,9 +1,9 @@
 """The tail of a run's network, and where its batches come from."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from thaw.base.progress import say
 from thaw.base.quiet import keras
 from thaw.base.sections import Compute
 from thaw.networks import cutting
@@ -48,11 +48,9 @@ def open_run(
         if sources := _open_parts(prefix, images, find_others):
             return cutting.build_tail(network, plan.cut, plan.batch_norm), sources
     elif plan.cut is not operations[0]:
-        print(
+        say(
             f"activations: storing what lies before {plan.cut_name} would take longer than computing it; the frozen "
-            "layers run in every epoch",
-            file=sys.stderr,
-            flush=True,
+            "layers run in every epoch"
         )
     return cutting.build_tail(network, operations[0], plan.batch_norm), pixels
 

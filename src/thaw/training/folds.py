@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
+from thaw.base.dealing import deal_groups, describe_misses, find_misses
 from thaw.base.errors import InputError
-from thaw.base.progress import track
+from thaw.base.progress import say, track
 from thaw.evaluation import scoring
 from thaw.records import reading
 from thaw.training.repeating import SCORES, Repeated, place_parts, summarize_spread, train_again
@@ -52,18 +53,36 @@ def deal_folds(
     """Return (n,) int, the fold of each photo from 0 on: every class spread evenly, near duplicates in one fold.
 
     `labels` (n,) int and `groups` (n,) str are those of each photo. As for the split, a group counts as one photo, of
-    its first one's class: scikit-learn's StratifiedGroupKFold may leave a fold empty (its issue 34828). Raises
-    InputError at `place`, the key of `count`, where a class has fewer groups than folds.
+    its first one's class; where near duplicates make folds uneven by more than two points, they are dealt by their size
+    instead (`thaw.base.dealing`), and a line on stderr tells each fold that stays so. Raises InputError at `place`, the
+    key of `count`, where a class has fewer groups than folds.
     """
     first, inverse = np.unique(groups, return_index=True, return_inverse=True)[1:]
     sizes = np.bincount(labels[first], minlength=len(classes))
     if sizes.min() < count:
-        raise InputError(
-            f"{place}: must be at most {sizes.min()}, the photos of '{classes[int(sizes.argmin())]}', near duplicates "
-            f"counted once (got {count})"
-        )
-    folds = np.empty(len(first), int)
+        raise _too_many(count, int(sizes.argmin()), labels, sizes, classes, place)
+    folds, shares = np.empty(len(first), int), [1 / count] * count
     dealt = StratifiedKFold(count, shuffle=True, random_state=seed).split(first, labels[first])
     for fold, (_, held) in enumerate(dealt):
         folds[held] = fold
-    return folds[inverse]
+    found = deal_groups(labels, inverse, shares, seed, folds[inverse])
+    for line in describe_misses(
+        find_misses(labels, found, shares), [f"fold {fold + 1}" for fold in range(count)], classes
+    ):
+        say(f"{place}: {line}: near duplicates stay together")
+    return found
+
+
+def _too_many(
+    count: int, label: int, labels: np.ndarray, sizes: np.ndarray, classes: Sequence[str], place: str
+) -> InputError:
+    """Return the error of more folds than class `label` has of the groups, `sizes` by class, of its `labels`."""
+    name, photos, most = classes[label], int((labels == label).sum()), int(sizes[label])
+    known = f"must be at most {most}, the photos of '{name}', near duplicates counted once (got {count})"
+    if photos > most == 1:
+        why = f"its {photos:,} photos are one group, which stays in one fold, so that no cross-validation is possible"
+    elif photos > most:
+        why = f"it has {photos:,} photos; a lower split.near_duplicate_bits makes smaller groups, and more of them"
+    else:
+        return InputError(f"{place}: {known}")
+    return InputError(f"{place}: {known}: {why}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from thaw.base.progress import log_output
 from thaw.base.quiet import keras
 from thaw.store.sources import Batches
 from thaw.training.resuming import Unfinished
@@ -59,15 +60,16 @@ def fit(
         scored = validation.read_batches(training.batch_size)
         if epoch + 1 == phase.epochs:  # reading the clock takes a millisecond for each step: much, where a head trains
             batches, scored = time_waits(batches, waits), time_waits(scored, waits)
-        log = model.fit(
-            batches,
-            validation_data=scored,
-            initial_epoch=epoch,
-            epochs=phase.epochs,
-            callbacks=[one_epoch],
-            shuffle=False,  # the batches come shuffled
-            verbose=1 if sys.stdout.isatty() else 2,
-        ).history
+        with log_output():
+            log = model.fit(
+                batches,
+                validation_data=scored,
+                initial_epoch=epoch,
+                epochs=phase.epochs,
+                callbacks=[one_epoch],
+                shuffle=False,  # the batches come shuffled
+                verbose=1 if sys.stderr.isatty() else 2,
+            ).history
         names = {key: key.replace("val_", "validation_") if key.startswith("val_") else f"train_{key}" for key in log}
         scores = {names[key]: round(values[-1], 6) for key, values in log.items()}
         rows.append({"epoch": epoch + 1, **scores, "seconds": time.perf_counter() - start, "waiting": sum(waits)})

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from thaw.base.files import name_errors
 from thaw.base.names import PARTS
 from thaw.base.quiet import keras
 from thaw.networks import classifiers
@@ -86,36 +87,36 @@ def train_again(
     backbone = repeated.start.backbone
     head = repeated.phases[0].head
     assert head is not None  # config checks that a run from pretrained/BACKBONE has one
-    with tempfile.TemporaryDirectory() as scratch:
-        before = pathlib.Path(scratch, "before.weights.h5")
-        for number, phase in enumerate(repeated.phases):
-            # As a process of its own would start: names of layers count from one again, and so do random numbers.
-            keras.utils.clear_session()
-            keras.utils.set_random_seed(setting.training.seed)
-            network = classifiers.build_described(backbone, index["size"], head.model_dump(), len(index["classes"]))
-            if number:
-                network.model.load_weights(before)
-            else:
+    before: list[np.ndarray] = []
+    for phase in repeated.phases:
+        # As a process of its own would start: names of layers count from one again, and so do random numbers.
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(setting.training.seed)
+        network = classifiers.build_described(backbone, index["size"], head.model_dump(), len(index["classes"]))
+        if before:
+            network.model.set_weights(before)
+        else:
+            with name_errors(repeated.start.weights):
                 network.backbone.load_weights(repeated.start.weights)
-            tail, scored, by_view = _open(network, backbone, phase, setting, train_rows, scored_rows)
-            states.append(
-                Unfinished(
-                    find_unfinished(),
-                    [
-                        repeated.name,
-                        backbone,
-                        phase.model_dump(mode="json", by_alias=True),
-                        setting.training.model_dump(),
-                        setting.compute.model_dump(),
-                        index["digest"],
-                        classifiers.digest_weights(network.model),
-                        hashlib.sha256(train_rows.tobytes()).hexdigest(),
-                        list(tail.input_shape[1:]),
-                    ],
-                )
+        tail, scored, by_view = _open(network, backbone, phase, setting, train_rows, scored_rows)
+        states.append(
+            Unfinished(
+                find_unfinished(),
+                [
+                    repeated.name,
+                    backbone,
+                    phase.model_dump(mode="json", by_alias=True),
+                    setting.training.model_dump(),
+                    setting.compute.model_dump(),
+                    index["digest"],
+                    classifiers.digest_weights(network.model),
+                    hashlib.sha256(train_rows.tobytes()).hexdigest(),
+                    list(tail.input_shape[1:]),
+                ],
             )
-            fit(tail, by_view, scored[0], phase, setting.training, states[-1])
-            network.save_weights(before)
+        )
+        fit(tail, by_view, scored[0], phase, setting.training, states[-1])
+        before = network.model.get_weights()  # what a file of weights holds: no states of dropout's generators
     return [tail.predict(source.read_batches(BATCH), verbose=0) for source in scored], states
 
 
@@ -163,10 +164,14 @@ def _open(
 
 def _map_photos(folder: pathlib.Path | str, part: str) -> np.ndarray:
     """Return the photos of a part as a memory-mapped array (n, h, w, 3) uint8, in a file that ends with the process."""
-    index, start = reading.read_index(folder), 0
-    with tempfile.TemporaryFile(dir=pathlib.Path(folder).parent) as file:
-        photos = np.memmap(file, np.uint8, "w+", shape=(index["counts"][part], index["size"], index["size"], 3))
-    for images, _ in reading.read_batches(folder, part, BATCH):
-        photos[start : start + len(images)] = images
-        start += len(images)
-    return photos
+    index, place = reading.read_index(folder), pathlib.Path(folder).parent
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            for images, _ in reading.read_batches(folder, part, BATCH):
+                # Not through the map: on a full disk the system would kill the process.
+                file.write(images.numpy().astype(np.uint8).tobytes())
+            file.flush()
+            return np.memmap(file, np.uint8, "r", shape=(index["counts"][part], index["size"], index["size"], 3))
+    except OSError as error:
+        error.filename = str(place)  # the file's own name says nothing, or it has none
+        raise

@@ -1,5 +1,6 @@
 """Training the runs of the table: each takes what it reads and returns what it made."""
 
+import contextlib
 import pathlib
 import resource
 import sys
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import pandas as pd
 
 from thaw.base import paths
-from thaw.base.files import read_json
+from thaw.base.files import name_errors, read_json
 from thaw.base.names import BASELINE, PRETRAINED
 from thaw.base.sections import Compute
 from thaw.networks import classifiers, costs
@@ -92,7 +93,8 @@ def _train_from(name: str, run: FrozenRun | FinetuneRun, start: Start, opening: 
     backbone, pretrained = start.backbone, start.name.startswith(PRETRAINED)
     head = _find_head(run) if pretrained else cast(RunDescription, start.description)["head"]
     network = classifiers.build_described(backbone, index["size"], head, len(index["classes"]))
-    (network.backbone if pretrained else network.model).load_weights(start.weights)
+    with name_errors(start.weights):
+        (network.backbone if pretrained else network.model).load_weights(start.weights)
     plan = plan_run(network, backbone["architecture"], opening)
     unfreeze(network, plan)
     description = _describe(name, index, network) | {
@@ -171,9 +173,9 @@ def _train(
 
 def measure_peak_memory() -> int:
     """Return the peak resident memory of this process in bytes."""
-    status = pathlib.Path("/proc/self/status")
-    if status.exists():  # of this program alone: getrusage begins with the peak of the process that started it
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
+    with contextlib.suppress(OSError):  # of this program alone: getrusage begins with the peak of what started it
+        for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

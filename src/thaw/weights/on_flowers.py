@@ -1,22 +1,19 @@
 """A backbone pretrained on drawn flowers of other classes."""
 
-import concurrent.futures
 import io
-import multiprocessing
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import PIL.Image
 
 from thaw.base.determinism import UNTUNED
-from thaw.base.progress import track
+from thaw.base.progress import log_output, track
 from thaw.base.quiet import keras, tf
 from thaw.drawn import flowers
 from thaw.networks import backbones
+from thaw.weights.drawing import Task, draw_all
 from thaw.weights.sections import Backbone, Pretraining
 
-DRAWING_PROCESSES = 2
 WARM_UP = 12  # one in so many steps of the pretraining raises the learning rate from zero
 # Of the statistics while pretraining: it has too few steps for the 0.99 and 0.999 that the published networks use.
 BATCH_NORM_MOMENTUM = 0.9
@@ -53,23 +50,18 @@ def pretrain_on_flowers(backbone: Backbone) -> keras.Model:
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    verbose = 1 if sys.stdout.isatty() else 2
-    classifier.fit(batches, epochs=settings.epochs, shuffle=False, verbose=verbose)  # the batches come shuffled
+    verbose = 1 if sys.stderr.isatty() else 2
+    with log_output():
+        classifier.fit(batches, epochs=settings.epochs, shuffle=False, verbose=verbose)  # the batches come shuffled
     return model
 
 
 def _draw_pictures(seed: int, settings: Pretraining) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pictures (n, size, size, 3) uint8 of PRETRAINING and their labels (n,) int64, drawn on two cores.
-
-    They come class by class in the order of PRETRAINING, whichever process draws which.
-    """
+    """Return the pictures (n, size, size, 3) uint8 of PRETRAINING and their labels (n,) int64, class by class."""
     classes, count = list(flowers.PRETRAINING), settings.photos_per_class
-    tasks = [(seed, "pretraining", name, index, settings.size) for name in classes for index in range(count)]
-    # A fork of a process that has loaded TensorFlow may hang, so the workers start afresh.
-    context = multiprocessing.get_context("forkserver")
-    with concurrent.futures.ProcessPoolExecutor(DRAWING_PROCESSES, mp_context=context) as pool:
-        drawn: Iterator[bytes] = pool.map(flowers.draw, *zip(*tasks, strict=True), chunksize=64)
-        decoded = [_decode(content) for content in track(drawn, "draw", len(tasks), "pictures")]
+    species = [(name, index) for name in classes for index in range(count)]
+    tasks: list[Task] = [(seed, "pretraining", name, index, settings.size) for name, index in species]
+    decoded = [_decode(content) for content in track(draw_all(tasks), "draw", len(tasks), "pictures")]
     return np.stack(decoded), np.repeat(np.arange(len(classes)), count)
 
 

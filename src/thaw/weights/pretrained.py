@@ -3,6 +3,8 @@
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import digest_of, publish, write_json
@@ -11,7 +13,9 @@ from thaw.base.quiet import keras
 from thaw.networks import backbones
 from thaw.networks.architectures import ARCHITECTURES, FILES
 from thaw.networks.costs import count_flops
+from thaw.networks.hdf5 import find_fault, fit_weights, write_weights
 from thaw.photos.fetching import DOWNLOADS, fetch
+from thaw.photos.places import FILE, NOTHING, find_kind, find_path
 from thaw.weights.on_flowers import pretrain_on_flowers
 from thaw.weights.sections import Backbone
 
@@ -34,7 +38,7 @@ def pretrain(name: str, backbone: Backbone) -> tuple[keras.Model, dict[str, Any]
         model = backbones.build(backbone.architecture, backbone.width, RANDOM_SIZE)
         if backbone.weights != "random":
             path, official = _find_file(name, backbone)
-            _load(model, path, backbone.architecture)
+            _load(model, path, official, name, backbone)
             file = {"file": path.name, "file_sha256": digest_of(path)}
     return model, {
         "name": name,
@@ -77,7 +81,7 @@ def save_pretrained(model: keras.Model, document: dict[str, Any]) -> None:
     """
     run = PRETRAINED + document["name"]
     with publish(paths.find_weights(run)) as path:
-        model.save_weights(path)
+        write_weights(model, path)
     keys = ("name", "architecture", "width", "preprocessing")
     network = {key: document[key] for key in keys if key in document}
     write_json(paths.find_description(run), {"backbone": network})
@@ -88,18 +92,35 @@ def _find_file(name: str, backbone: Backbone) -> tuple[pathlib.Path, bool | None
     row = ARCHITECTURES[backbone.architecture]
     if backbone.weights == "imagenet":
         digest = row.md5 and f"md5:{row.md5}"
-        path, official = fetch(FILES + row.file, digest, f"weights/{pathlib.Path(row.file).name}", DOWNLOADS)
+        mirror = f"weights/{pathlib.Path(row.file).name}"
+        path, official = fetch(FILES + row.file, digest, mirror, DOWNLOADS, find_fault)
         return path, None if official and digest is None else official
-    path = pathlib.Path(backbone.weights).expanduser()
-    if not path.is_file():
-        raise InputError(f"params.yaml: backbones.{name}.weights: no such file (got {backbone.weights!r})")
+    place = f"params.yaml: backbones.{name}.weights"
+    path = find_path(backbone.weights, place)
+    kind = find_kind(path)
+    if kind == NOTHING:
+        raise InputError(f"{place}: no such file (got {backbone.weights!r})")
+    if kind != FILE:
+        raise InputError(f"{place}: must be a file (got {backbone.weights!r}, {kind})")
     return path, False
 
 
-def _load(model: keras.Model, path: pathlib.Path, architecture: str) -> None:
-    """Give `model` the weights in the file at `path`; raises InputError where they do not fit."""
+def _load(model: keras.Model, path: pathlib.Path, official: bool | None, name: str, backbone: Backbone) -> None:
+    """Give `model` the weights in the file at `path`; raises InputError where they do not fit.
+
+    `official` is that of `_find_file`: what was downloaded and has no published hash is removed then, so that the next
+    run downloads it again.
+    """
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: must hold the weights of {architecture} without its classifier: {reason}") from None
+        fit_weights(model, path)
+        if not all(np.isfinite(weight.numpy()).all() for weight in model.weights):
+            raise ValueError("it holds what is no finite number")
+    except ValueError as error:
+        gone = ""
+        if official is None:
+            path.unlink(missing_ok=True)
+            gone = "; it was removed, and the next run downloads it again"
+        raise InputError(
+            f"{path}: must hold the weights of {backbone.architecture} without its classifier: {error} "
+            f"(params.yaml: backbones.{name}.weights){gone}"
+        ) from None

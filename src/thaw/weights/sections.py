@@ -49,8 +49,8 @@ class Backbone(Section):
     )
     weights: str = pydantic.Field(
         description="`imagenet`: the file that Keras publishes. `sample`: trained here, on drawn flowers. `random`: "
-        "not trained. Or the path of an `.h5` file with the network's weights, its classifier left out; DVC sees the "
-        "path and not what is in the file"
+        "not trained. Or the path of an `.h5` file with the network's weights, its classifier left out; `./run` "
+        "lists what is in it before DVC starts, so that a change is seen"
     )
     seed: Seed | None = pydantic.Field(default=None, description="of the first weights and of the drawn flowers")
     pretraining: Pretraining | None = pydantic.Field(default=None, description="how `weights: sample` is trained")

@@ -11,7 +11,8 @@ from thaw.base import paths
 from thaw.base.errors import InputError, kind
 from thaw.base.names import BASELINE, PARTS
 from thaw.comparison import inference
-from thaw.comparison.pairs import count_right, read_predictions
+from thaw.comparison.documents import REPETITIONS, Best, Evaluation, Timed, Trained
+from thaw.comparison.pairs import count_right, read_history, read_predictions
 from thaw.comparison.results import read_metrics, read_plot
 from thaw.config.loading import read_yaml
 
@@ -22,6 +23,12 @@ TOLD = ("metrics/evaluate/**/*.json", "metrics/train/*.json", paths.SUMMARY)  # 
 
 
 KEY = ["part", "actual"]  # columns that are the same where two runs saw the same photos
+
+
+PAIRED, COMPARED = ("first", "second"), ("first_only", "second_only", "p_holm")  # columns of plots/pairs.csv
+
+
+JUDGED = ("claim", "report", "verdict")  # columns of plots/claims.csv
 
 
 class Run(NamedTuple):
@@ -75,9 +82,9 @@ class Change(NamedTuple):
 def read_side(folder: pathlib.Path) -> Side:
     """Return the Side of the files at `folder`; raises InputError where one of them cannot be read."""
     params = read_yaml(folder / paths.PARAMS)
-    listed = [BASELINE, *(params.get("frozen") or {}), *(params.get("finetune") or {})]
+    listed = [BASELINE, *_list_entries(params, "frozen"), *_list_entries(params, "finetune")]
     runs = {name: _read_run(folder, name) for name in listed if (folder / paths.find_evaluation(name)).exists()}
-    summary = _read(read_metrics, folder / paths.SUMMARY, "summary") or {}
+    summary = _read(read_metrics, folder / paths.SUMMARY, "summary", shape=Best) or {}
     return Side(
         params,
         listed,
@@ -163,32 +170,34 @@ def compare_params(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[
     return found
 
 
+def _list_entries(params: Mapping[str, Any], section: str) -> list[str]:
+    """Return the names in a section of params.yaml that has runs; raises InputError where it is no mapping of names."""
+    entries = params.get(section) or {}
+    if not isinstance(entries, dict):
+        raise InputError(f"{paths.PARAMS}: {section}: must be a mapping (got {kind(entries)})")
+    return [str(name) for name in entries]
+
+
 def _read_run(folder: pathlib.Path, name: str) -> Run:
-    path = folder / paths.find_evaluation(name)
-    scores = read_metrics(path, name)
-    for part in PARTS:
-        accuracy = scores.get(part, {}).get("accuracy", 0)
-        if not 0 <= accuracy <= 1:  # which no stage writes, and no interval can be had of
-            raise InputError(f"{path}: {name}.{part}.accuracy: must be 0 to 1 (got {kind(accuracy)})")
-    training = _read(read_metrics, folder / paths.find_training(name), name) or {}
-    timing = _read(read_metrics, folder / paths.find_training_time(name), name) or {}
-    history = folder / paths.find_history(name)
+    scores = read_metrics(folder / paths.find_evaluation(name), name, shape=Evaluation)
+    training = _read(read_metrics, folder / paths.find_training(name), name, shape=Trained) or {}
+    timing = _read(read_metrics, folder / paths.find_training_time(name), name, shape=Timed) or {}
     return Run(
         scores,
         read_predictions(name, folder) if (folder / paths.find_predictions(name)).exists() else None,
-        read_plot(history, na_values=[""]) if history.exists() else None,
+        read_history(name, folder) if (folder / paths.find_history(name)).exists() else None,
         training.get("flops"),
-        timing.get("seconds", {}).get("per_epoch"),
+        (timing.get("seconds") or {}).get("per_epoch"),
     )
 
 
-def _read(read: Callable[..., Any], path: pathlib.Path, *arguments: str) -> Any:
+def _read(read: Callable[..., Any], path: pathlib.Path, *arguments: Any, **options: Any) -> Any:
     """Return what `read` makes of the file at `path`, None where there is no such file."""
-    return read(path, *arguments) if path.exists() else None
+    return read(path, *arguments, **options) if path.exists() else None
 
 
 def _read_pairs(folder: pathlib.Path) -> dict[frozenset[str], str]:
-    table = _read(read_plot, folder / paths.PAIRS)
+    table = _read(read_plot, folder / paths.PAIRS, PAIRED, COMPARED, dtype=dict.fromkeys(PAIRED, str))
     found = {}
     for row in [] if table is None else table.itertuples():
         better = row.first if row.first_only > row.second_only else row.second
@@ -197,7 +206,7 @@ def _read_pairs(folder: pathlib.Path) -> dict[frozenset[str], str]:
 
 
 def _read_claims(folder: pathlib.Path) -> dict[tuple[str, str], str]:
-    table = _read(read_plot, folder / paths.CLAIMS)
+    table = _read(read_plot, folder / paths.CLAIMS, JUDGED, dtype=str)
     return {} if table is None else {(row.claim, row.report): row.verdict for row in table.itertuples()}
 
 
@@ -205,9 +214,9 @@ def _read_repeats(folder: pathlib.Path, params: Mapping[str, Any]) -> dict[tuple
     found = {
         (section, name): folder / paths.find_repetition(section, name)
         for section in ("replicates", "folds")
-        for name in params.get(section) or {}
+        for name in _list_entries(params, section)
     }
-    return {key: read_metrics(path, *key) for key, path in found.items() if path.exists()}
+    return {key: read_metrics(path, *key, shape=REPETITIONS[key[0]]) for key, path in found.items() if path.exists()}
 
 
 def _read_others(folder: pathlib.Path) -> dict[str, Any]:

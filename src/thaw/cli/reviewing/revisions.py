@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from thaw.base.errors import InputError
@@ -17,18 +17,25 @@ HEAD = "HEAD"  # the last commit
 WORK_TREE = None  # stands for what is in the work tree and not ignored by git, committed or not
 
 
+# The user's settings that would change what git prints or writes here.
+SETTINGS = ("core.autocrlf=false", "core.eol=lf", "log.showSignature=false", "i18n.logOutputEncoding=UTF-8")
+
+
+NOT_FOUND = 1  # the status of git where it looked and there is none; of all else it is 128
+
+
 def find_commit(revision: str) -> str:
     """Return the hash of the commit that `revision` names in the repository of the working directory.
 
-    Raises InputError where it names none.
+    Raises InputError where it names none, or git fails.
     """
-    try:
-        return run_git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    except InputError:
+    done = _ask_git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if done.returncode == NOT_FOUND or (done.returncode and not done.stderr):
         raise InputError(
             f"{revision}: must name a commit of this repository, as a branch, tag or hash does (git fetch gets those "
             "of another; a shallow clone lacks the older ones)"
-        ) from None
+        )
+    return _take(done)
 
 
 def describe(revision: str | None) -> str:
@@ -38,20 +45,26 @@ def describe(revision: str | None) -> str:
     return run_git("show", "--no-patch", "--format=%h (%s)", find_commit(revision))
 
 
-def list_alternatives() -> dict[str, str]:
-    """Return {name: hash} of the last commit, under HEAD, and the DVC experiments that start at it, sorted by name.
+def list_alternatives() -> tuple[dict[str, str], list[str]]:
+    """Return ({name: hash}, notes) of the last commit, under HEAD, and the DVC experiments that start at it, by name.
 
-    DVC keeps each as refs/exps/AB/CDEF…/NAME, where ABCDEF… is the commit at which it starts. There are none where git
-    does not track the dvc.yaml of the working directory.
+    DVC keeps each as refs/exps/AB/CDEF…/NAME, where ABCDEF… is the commit at which it starts. The notes are git's on
+    those that it passed over. There are none where git does not track the dvc.yaml of the working directory, and before
+    the first commit. Raises InputError where git cannot tell.
     """
-    try:
-        run_git("ls-files", "--error-unmatch", "dvc.yaml")
-        head = find_commit(HEAD)
-    except InputError:
-        return {}
+    tracked = _ask_git("ls-files", "--error-unmatch", "dvc.yaml")
+    if tracked.returncode == NOT_FOUND or _says_that_there_is_no_repository(tracked):
+        return {}, []
+    _take(tracked)
+    last = _ask_git("log", "--max-count=1", "--format=%H")
+    if "does not have any commits yet" in last.stderr:
+        return {}, []
+    head = _take(last)
     layout = "--format=%(refname:lstrip=4) %(objectname)"
-    lines = run_git("for-each-ref", "--sort=refname", layout, f"refs/exps/{head[:2]}/{head[2:]}/").splitlines()
-    return {HEAD: head} | {name: commit for name, commit in (line.split(" ") for line in lines)}
+    listed = _ask_git("for-each-ref", "--sort=refname", layout, f"refs/exps/{head[:2]}/{head[2:]}/")
+    lines = _take(listed).splitlines()
+    notes = [f"git for-each-ref: {line}" for line in listed.stderr.splitlines()]
+    return {HEAD: head} | {name: commit for name, commit in (line.split(" ") for line in lines)}, notes
 
 
 @contextlib.contextmanager
@@ -81,7 +94,31 @@ def check_out(revision: str | None) -> Iterator[pathlib.Path]:
 
 def run_git(*arguments: str, **options: Any) -> str:
     """Return what git prints, without the last line's end; raises InputError with its message where it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, **options)
+    return _take(_ask_git(*arguments, **options))
+
+
+def _ask_git(*arguments: str, env: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
+    """Run git with SETTINGS, messages in English; raises InputError where there is no git."""
+    settings = [word for setting in SETTINGS for word in ("-c", setting)]
+    try:
+        return subprocess.run(
+            ["git", *settings, *arguments],
+            env={**env, "LC_ALL": "C"},
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+    except FileNotFoundError:
+        raise InputError("git: must be installed: this reads what it keeps of the project") from None
+
+
+def _take(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what git printed, without the last line's end; raises InputError with its message where it failed."""
     if done.returncode:
-        raise InputError(f"git {arguments[0]}: {' '.join(done.stderr.split()) or 'failed'}")
+        raise InputError(f"git {done.args[1 + 2 * len(SETTINGS)]}: {' '.join(done.stderr.split()) or 'failed'}")
     return done.stdout.removesuffix("\n")
+
+
+def _says_that_there_is_no_repository(done: subprocess.CompletedProcess[str]) -> bool:
+    """Tell whether git failed because no folder upwards is a repository: one here that it cannot read is no reason."""
+    return "not a git repository (or any" in done.stderr and not os.path.lexists(".git")

@@ -19,7 +19,8 @@ from thaw.cli.reviewing.differences import (
 )
 from thaw.cli.reviewing.lockfile import Audit
 from thaw.comparison.inference import wilson_interval
-from thaw.comparison.words import interval, percent, say_count, say_p, to_markdown
+from thaw.comparison.words import clean, interval, percent, say_count, say_p, to_markdown
+from thaw.comparison.words import code as show_code
 
 WIDTH = 41  # characters of a chart
 
@@ -247,12 +248,12 @@ def draw_curves(before: Side, after: Side, names: Sequence[str]) -> str:
 
 def code(value: object) -> str:
     """Return text as Markdown that shows it as it is, whatever is in it: names and values are the author's."""
-    return f"`{plain(value)}`"
+    return show_code(plain(value))
 
 
 def plain(value: object) -> str:
-    """Return text in one line without what would end a code span or block, its middle left out where it is long."""
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(value)).split()).replace("`", "'")
+    """Return text in one line, its middle left out where it is long."""
+    text = clean(value)
     return (text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}") or "nothing"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from thaw.reporting.plotting.labels import list_notes, make_labels
 from thaw.reporting.plotting.style import (
     FAINT,
     INK,
@@ -20,7 +21,6 @@ from thaw.reporting.plotting.style import (
     draw_marker,
     find_looks,
     make_figure,
-    shorten,
     use_style,
 )
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_COUNTED = 20  # classes: the cells of a larger confusion matrix hold no number that could be read
+
+CLASS_WIDTH = 24  # letters of a class's name
 
 
 class Reliability(NamedTuple):
@@ -52,7 +54,7 @@ def draw_classes(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "
         columns = min(PANELS, len(panels))
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         looks = find_looks(table["family"])
-        names = [shorten(str(name), 24) for name in classes]
+        names = make_labels(classes, CLASS_WIDTH)
         for axes, panel in zip(grid.flat, panels, strict=False):
             shown = table[table["panel"] == panel]
             scores = shown.groupby("class", sort=False)["f1"]
@@ -69,7 +71,7 @@ def draw_classes(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "
         for axes in grid[-1]:
             axes.set(xlabel=f"F1 on {part}, %")
         add_legend(figure, table)
-        add_notes(figure, notes)
+        add_notes(figure, [*list_notes(classes), *notes])
     return figure
 
 
@@ -105,7 +107,7 @@ def draw_confusion(counts: ArrayLike, classes: Sequence[str], title: str, notes:
     counts = np.asarray(counts)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    names = [shorten(name, 24) for name in classes]
+    names, notes = make_labels(classes, CLASS_WIDTH), [*list_notes(classes), *notes]
     with use_style():
         side = min(11.0, max(3.4, 1.4 + 0.5 * len(classes)))
         figure = make_figure(side + 0.15 * len(notes), width=side + 0.4)

@@ -13,6 +13,7 @@ from thaw.reporting.plotting.style import (
     LOOKS,
     PART_COLOURS,
     SCRATCH,
+    Entry,
     add_notes,
     make_figure,
     set_whole_ticks,
@@ -36,7 +37,7 @@ CURVES = (
     _Panel("loss, nats", 1, {"loss": "solid"}),
     _Panel("accuracy, %", 100, {"accuracy": "solid"}),
     _Panel("macro F1, %", 100, {"f1": "solid"}),
-    _Panel("macro precision (dashed) and recall (dotted), %", 100, {"precision": "dashed", "recall": "dotted"}),
+    _Panel("macro precision (dashes), recall (dots), %", 100, {"precision": "dashed", "recall": "dotted"}),
 )
 
 
@@ -81,12 +82,16 @@ def draw_histories(runs: Iterable[tuple[str, pd.DataFrame]], notes: Sequence[str
         figure = make_figure(3.4)
         axes = figure.subplots()
         looks = [look for look in LOOKS.values() if look != LOOKS[SCRATCH]]
+        entries = []
         for number, (words, history) in enumerate(runs):
             look, dashes = looks[number % len(looks)], ("solid", (0, (4, 2)), (0, (1, 1)))[number % 3]
-            axes.plot(history["epoch"], 100 * history["validation_accuracy"], color=look.colour, ls=dashes, label=words)
+            (line,) = axes.plot(history["epoch"], 100 * history["validation_accuracy"], color=look.colour, ls=dashes)
+            entries.append(Entry(line, words))
         axes.set(xlabel="epoch", ylabel="validation accuracy, %")
         set_whole_ticks(axes.xaxis, 8)
-        figure.legend(loc="outside upper left", ncols=2, fontsize=8.5)
+        # Both are given: of the labels that lines have, Matplotlib leaves out those that begin with an underscore.
+        lines, names = [entry.drawn for entry in entries], [entry.words for entry in entries]
+        figure.legend(lines, names, loc="outside upper left", ncols=2, fontsize=8.5)
         add_notes(figure, notes)
     return figure
 

@@ -34,14 +34,21 @@ FRONT: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 2))}
 
 
 def draw_overview(
-    table: pd.DataFrame, part: str, best: str, notes: Sequence[str] = (), role: str = "the best on validation"
+    table: pd.DataFrame,
+    part: str,
+    best: str,
+    notes: Sequence[str] = (),
+    role: str = "the best on validation",
+    margin: float | None = None,
 ) -> "Figure":
     """Return a Figure of every run's accuracy on `part` as a marker on its 95 % interval, in the order of `table`.
 
     `table` has columns run, mark (of its footnote, or ""), unfrozen (in words), kind (baseline, frozen
     or finetuned), family, group (runs of one group stand together), accuracy, low and high in [0, 1]. The run named
     `best`, which the legend calls `role`, is set in bold, and a band carries its interval down to the others. `notes`
-    are lines below the figure.
+    are lines below the figure. Where `margin`, a share of accuracy, is given, a second panel has the difference of each
+    run from `best` on its interval, and a band what a run may lose and still be as good: `table` then has the columns
+    difference, difference_low and difference_high in [-1, 1], not a number for `best`.
     """
     with use_style():
         names = [textwrap.wrap(name, NAME_WIDTH) for name in table["run"] + table["mark"]]
@@ -49,25 +56,58 @@ def draw_overview(
         heights = np.arange(len(table)) + 0.45 * starts.to_numpy()
         most_lines = max(len(lines) for lines in names)
         figure = make_figure(1.6 + (0.2 + 0.15 * most_lines) * (heights[-1] + 1))
-        axes = figure.subplots()
+        axes, *others = figure.subplots(1, 1 if margin is None else 2, squeeze=False, sharey=True)[0]
         draw_intervals(axes, table, heights)
+        for panel in others:
+            _draw_differences(panel, table, heights, margin or 0.0)
         shown = table[table["run"] == best].iloc[0]
         band = axes.axvspan(100 * shown["low"], 100 * shown["high"], color=BAND, zorder=0.4)
         for run, opened, height, lines in zip(table["run"], table["unfrozen"], heights, names, strict=True):
             _name_run(axes, height, "\n".join(lines), opened, bold=run == best)
-        axes.set(ylim=(heights[-1] + 0.6, -0.6), yticks=[], xlabel=f"{part} accuracy, %, with its 95 % interval")
+        words = f"{part} accuracy, %" if others else f"{part} accuracy, %, with its 95 % interval"
+        axes.set(ylim=(heights[-1] + 0.6, -0.6), yticks=[], xlabel=words)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="y", visible=False)
         set_whole_ticks(axes.xaxis, 6, steps=[1, 2, 5, 10])
-        printed = axes.twinx()
+        printed = (others or [axes])[-1].twinx()
         printed.set(ylim=axes.get_ylim())
         printed.set_yticks(heights, [_print_accuracy(row) for row in table.to_dict("records")], size=8.5)
         printed.tick_params(length=0)
         printed.grid(visible=False)
         printed.spines[:].set_visible(False)
         add_legend(figure, table, [Entry(band, f"interval of {role} (bold)")])
-        add_notes(figure, notes)
+        add_notes(
+            figure, [*(["Lines are 95 % intervals; those of differences, photo by photo."] if others else []), *notes]
+        )
     return figure
+
+
+def _draw_differences(axes: "Axes", table: pd.DataFrame, heights: np.ndarray, margin: float) -> None:
+    """Draw the difference of each run from the best one on its interval, in points, and the band of `margin`.
+
+    The scale is that of the fine-tuned and frozen runs; of a run beyond it the difference is written at the edge.
+    """
+    columns = {"difference": "accuracy", "difference_low": "low", "difference_high": "high"}
+    differences = table.drop(columns=list(columns.values())).rename(columns=columns)
+    scaled = differences[differences["kind"] != "baseline"]
+    left = 100 * min(float(scaled["low"].min()), -2 * margin) - 1 if scaled["low"].notna().any() else -100.0
+    inside = (100 * differences["accuracy"] >= left).to_numpy()
+    draw_intervals(axes, differences[inside], heights[inside])
+    for row, height in zip(differences[~inside].dropna(subset="accuracy").itertuples(), heights[~inside], strict=False):
+        axes.text(left, height, f" ◂ {100 * row.accuracy:.1f}", va="center", size=8)
+    band = axes.axvspan(-100 * margin, 0, color=BAND, zorder=0.4)
+    axes.axvline(0, color=INK, linewidth=0.9)
+    axes.legend(
+        [band],
+        [f"as good: the whole line right of −{100 * margin:g}"],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        fontsize=8,
+    )
+    axes.set(yticks=[], xlabel="run − best, points", xlim=(left, None))
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y", visible=False)
+    set_whole_ticks(axes.xaxis, 6, steps=[1, 2, 5, 10])
 
 
 def draw_experiments(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "Figure":

@@ -11,11 +11,13 @@ Matplotlib is imported when something is drawn: what only needs a family's name 
 import contextlib
 import pathlib
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from thaw.base.environment import load_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -86,22 +88,31 @@ class Entry(NamedTuple):
     words: str
 
 
-def use_style() -> contextlib.AbstractContextManager[None]:
-    """Return a context in which Matplotlib draws and saves in this style, whatever the user has configured.
+@contextlib.contextmanager
+def use_style() -> Iterator[None]:
+    """Have Matplotlib meanwhile draw and save in this style, whatever the user has configured.
 
     Letters are those of the fonts that come with Matplotlib: another version of a font of the same name, installed on
-    the machine, would change the bytes of every figure.
+    the machine, would change the bytes of every figure. Afterwards settings and fonts are those that it had.
     """
+    load_matplotlib()
     import matplotlib.font_manager
     import matplotlib.style
 
-    files = sorted(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf"))
     manager = matplotlib.font_manager.fontManager
-    if {entry.fname for entry in manager.ttflist} != {str(file) for file in files}:
+    before = manager.ttflist
+    files = sorted(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf"))
+    if {entry.fname for entry in before} != {str(file) for file in files}:
         manager.ttflist = []  # made of what the machine has, or had when Matplotlib last looked
         for file in files:
             manager.addfont(file)
-    return matplotlib.style.context(["default", STYLE])
+    try:
+        with matplotlib.style.context(["default", STYLE]):
+            yield
+    finally:
+        if manager.ttflist is not before:
+            manager.addfont(files[0])  # has it forget what it found for a name
+            manager.ttflist = before
 
 
 def make_figure(height: float, width: float = WIDTH) -> "Figure":

@@ -1,0 +1,109 @@
+"""What the comparison reads of the documents that the stages write as JSON: their shapes, of which more keys may stand.
+
+A document that was edited by hand, merged badly or damaged is a fault that names the file and the key.
+"""
+
+from typing import Annotated
+
+import pydantic
+
+from thaw.base.sections import Section
+
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+Count = Annotated[int, pydantic.Field(ge=0)]
+
+
+class Document(Section):
+    """A mapping of which some keys are read; the others may be anything."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+
+
+class PartScores(Document):
+    """The scores of a run on one part."""
+
+    photos: int = pydantic.Field(ge=1)
+    accuracy: Share
+
+
+class Evaluation(Document):
+    """metrics/evaluate/RUN.json."""
+
+    train: PartScores
+    validation: PartScores
+    test: Annotated[PartScores, pydantic.Field(default=None)]  # where the split has such a part
+    trainable_parameters: Count
+
+
+class Flops(Document):
+    """Floating-point operations for one image."""
+
+    forward: float
+    prefix: float
+    training_step: float
+
+
+class Trained(Document):
+    """metrics/train/RUN.json."""
+
+    flops: Flops | None = None
+
+
+class Seconds(Document):
+    """Wall times of a training."""
+
+    per_epoch: float | None = None
+
+
+class Timed(Document):
+    """metrics/timing/train/RUN.json."""
+
+    seconds: Seconds | None = None
+
+
+class Origin(Document):
+    """metrics/weights/BACKBONE.json: where the first weights come from."""
+
+    weights: str
+    official: bool | None
+
+
+class Best(Document):
+    """metrics/summary.json."""
+
+    best: str | None = None
+    runs: Count | None = None
+
+
+class Spread(Document):
+    """A score over trainings; null where it was no number."""
+
+    sd: float | None
+    values: list[float | None]
+
+
+class SeedsSpread(Spread):
+    """A score on one part over seeds."""
+
+    mean: float | None
+
+
+class FoldsSpread(Spread):
+    """A score over folds, and over the photos of all of them."""
+
+    pooled: float | None
+
+
+class Replicated(Document):
+    """metrics/evaluate/replicates/RUN.json."""
+
+    accuracy: dict[str, SeedsSpread]
+
+
+class Crossvalidated(Document):
+    """metrics/evaluate/folds/RUN.json."""
+
+    accuracy: FoldsSpread
+
+
+REPETITIONS: dict[str, type[Document]] = {"replicates": Replicated, "folds": Crossvalidated}
