@@ -4,6 +4,7 @@ import pathlib
 import re
 import sys
 
+import pytest
 import ruamel.yaml
 
 from thaw.base.files import read_json
