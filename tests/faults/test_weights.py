@@ -23,6 +23,8 @@ from thaw.weights import pretrained
 from thaw.weights.pretrained import pretrain
 from thaw.weights.sections import Backbone
 
+pytestmark = pytest.mark.long  # programs and whole stages, minutes in all
+
 ARCHITECTURE, WIDTH = "MobileNet", 0.125
 FITTING, OTHER = "fitting.weights.h5", "other.weights.h5"
 KEY = r"params.yaml: backbones.mine.weights"
