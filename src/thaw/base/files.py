@@ -14,13 +14,13 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from thaw.base.errors import DamagedFile, find_cause
 from thaw.base.scratch import make_scratch
-from thaw.base.spreadsheets import guard, release
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCRATCH = ".publishing-"  # begins the names of folders in which something is made, beside its place
 OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # what a disk refuses, whoever writes
@@ -117,17 +117,23 @@ def read_json(path: str | pathlib.Path) -> Any:
         raise DamagedFile(f"{path}: must be JSON ({error}); {MADE_AGAIN}") from None
 
 
-def write_table(path: str | pathlib.Path, table: pd.DataFrame) -> None:
+def write_table(path: str | pathlib.Path, table: "pd.DataFrame") -> None:
     """Publish `table` at `path` as CSV without its index; floats keep every digit that tells them apart."""
+    from thaw.base.spreadsheets import guard  # loads pandas, as below: most who need this module write no table
+
     write_text(path, guard(table).to_csv(index=False, lineterminator="\n"))
 
 
-def read_table(path: str | pathlib.Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: str | pathlib.Path, numbers: Sequence[str] = ()) -> "pd.DataFrame":
     """Return the CSV table at `path`: the columns named in `numbers` are int64, all others text.
 
     Text stays as it is written: an id of digits, a class named NA and an empty field are text, too. Raises DamagedFile
     where it is no table, lacks a column of `numbers`, or has a field there that is no whole number.
     """
+    import pandas as pd
+
+    from thaw.base.spreadsheets import release
+
     types: collections.defaultdict[str, type] = collections.defaultdict(lambda: str, dict.fromkeys(numbers, int))
     try:
         table = pd.read_csv(path, dtype=types, keep_default_na=False)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from thaw.base.errors import InputError
+from thaw.base.files import write_json, write_text
 from thaw.base.progress import track
 from thaw.config.checking import Params
 from thaw.networks.architectures import ARCHITECTURES
@@ -65,8 +66,6 @@ class Digests(contextlib.AbstractContextManager["Digests"]):
             return
         if len(self._known) > MOST_KNOWN:
             self._known = {key: entry for key, entry in self._known.items() if key in self._used}
-        from thaw.base.files import write_text  # loads pandas
-
         with contextlib.suppress(OSError):  # they are read again next time
             write_text(KNOWN, json.dumps(self._known))
 
@@ -139,8 +138,6 @@ def write_listings(listings: Mapping[str, Listing | None], folder: pathlib.Path 
     for file, listing in listings.items():
         path, text = folder / file, json.dumps(listing or {}, indent=2) + "\n"
         if not path.is_file() or (listing is not None and path.read_bytes() != text.encode()):
-            from thaw.base.files import write_text  # loads pandas
-
             write_text(path, text)
     for path in (folder / FOLDER / "weights").glob("*.json"):
         if f"{FOLDER}/weights/{path.name}" not in listings:
@@ -149,8 +146,6 @@ def write_listings(listings: Mapping[str, Listing | None], folder: pathlib.Path 
 
 def set_aside() -> None:
     """Keep what data/inputs is, for `put_back`, while a dvc command has the listings of other values."""
-    from thaw.base.files import write_json
-
     write_json(ASIDE, {str(path): read_listing(path) for path in sorted(pathlib.Path(FOLDER).rglob("*.json"))})
 
 

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from thaw.base.files import name_errors
 from thaw.base.names import PARTS
 from thaw.base.quiet import keras
-from thaw.networks import classifiers
+from thaw.networks import classifiers, hdf5
 from thaw.networks.classifiers import Network
 from thaw.networks.descriptions import BackboneDescription
 from thaw.networks.plan import Opening, plan_run, unfreeze
@@ -96,8 +95,7 @@ def train_again(
         if before:
             network.model.set_weights(before)
         else:
-            with name_errors(repeated.start.weights):
-                network.backbone.load_weights(repeated.start.weights)
+            hdf5.load_weights(network.backbone, repeated.start.weights)
         tail, scored, by_view = _open(network, backbone, phase, setting, train_rows, scored_rows)
         states.append(
             Unfinished(

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, cast
 import pandas as pd
 
 from thaw.base import paths
-from thaw.base.files import name_errors, read_json
+from thaw.base.files import read_json
 from thaw.base.names import BASELINE, PRETRAINED
 from thaw.base.sections import Compute
-from thaw.networks import classifiers, costs
+from thaw.networks import classifiers, costs, hdf5
 from thaw.networks.classifiers import Network
 from thaw.networks.descriptions import BackboneDescription, PretrainedDescription, RunDescription
 from thaw.networks.plan import Opening, Plan, plan_run, unfreeze
@@ -93,8 +93,7 @@ def _train_from(name: str, run: FrozenRun | FinetuneRun, start: Start, opening: 
     backbone, pretrained = start.backbone, start.name.startswith(PRETRAINED)
     head = _find_head(run) if pretrained else cast(RunDescription, start.description)["head"]
     network = classifiers.build_described(backbone, index["size"], head, len(index["classes"]))
-    with name_errors(start.weights):
-        (network.backbone if pretrained else network.model).load_weights(start.weights)
+    hdf5.load_weights(network.backbone if pretrained else network.model, start.weights)
     plan = plan_run(network, backbone["architecture"], opening)
     unfreeze(network, plan)
     description = _describe(name, index, network) | {
