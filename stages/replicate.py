@@ -3,7 +3,7 @@
 from thaw.base import paths
 from thaw.base.determinism import configure
 from thaw.base.errors import run_program
-from thaw.base.files import read_json, write_json
+from thaw.base.files import read_json, write_json, write_table
 from thaw.base.stage import find_key
 from thaw.config.loading import load
 from thaw.config.openings import list_openings
@@ -19,8 +19,9 @@ def main() -> None:
     repeated = Repeated(name, phases, read_start(start), params.replicates[name].count)
     openings = list_openings(params, params.replicates[name].backbone)
     setting = Setting(params.training, params.compute, paths.RECORDS, openings)
-    document, states = replicate(repeated, read_json(paths.find_evaluation(name))[name], setting)
+    document, histories, states = replicate(repeated, read_json(paths.find_evaluation(name))[name], setting)
     write_json(paths.find_repetition("replicates", name), {"replicates": {name: document}})
+    write_table(paths.find_repeated_histories(name), histories)
     for state in states:
         state.discard()
 

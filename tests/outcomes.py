@@ -36,6 +36,8 @@ def make_params() -> Any:
         dataset=SimpleNamespace(source="tfds", name="petals:1.0.0"),
         replicates={},
         folds={},
+        export={},
+        explain={},
         report=SimpleNamespace(margin=2.0),
         baseline_cnn=phase(),
         frozen={"wide": phase(epochs=2, backbone="wide")},

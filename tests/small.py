@@ -6,12 +6,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import PIL.Image
+import pytest
 
 from thaw.base.quiet import keras
+from thaw.networks import architectures
 from thaw.networks.sections import Head
 
 SIZE = 72  # pixels: the smallest that every backbone takes
 WIDTH = 0.125
+
+USUAL = ("ResNet50", "MobileNet", "MobileNetV3Small")  # architectures that every run of a slow test goes through
+# All of them, as parameters of such a test: the others are long.
+USUAL_FIRST = [
+    pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in architectures.ARCHITECTURES
+]
 
 
 def plain_head() -> Head:

@@ -23,7 +23,7 @@ from thaw.networks.backbones import build, find_blocks
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
-COMMANDS = re.findall(r'add_parser\("(\w+)"', (ROOT / "src" / "thaw" / "cli" / "main.py").read_text())
+COMMANDS = re.findall(r'add_parser\("([\w-]+)"', (ROOT / "src" / "thaw" / "cli" / "main.py").read_text())
 PARSER = markdown_it.MarkdownIt("commonmark").enable("table")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -105,6 +105,11 @@ replicates:
   mobilenet-blocks-4: {backbone: mobilenet, count: 2}
 folds:
   resnet50: {backbone: resnet50, count: 5}
+export:
+  mobilenet: {formats: [litert, onnx], quantize: [none, int8], tolerance: 0.5}
+  baseline_cnn: {formats: [onnx]}
+explain:
+  baseline_cnn: {}
 """
 
 
@@ -153,7 +158,7 @@ def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
             "trainning",
             {},
             "params.yaml: trainning: no such section; there are dataset, split, image, compute, training, "
-            "baseline_cnn, report, backbones, frozen, finetune, replicates, folds",
+            "baseline_cnn, report, backbones, frozen, finetune, replicates, folds, export, explain",
         ),
         (
             "dataset.source",
@@ -178,8 +183,8 @@ def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
         ),
         (
             "baseline_cnn.optimizer.name",
-            "adamw",
-            "params.yaml: baseline_cnn.optimizer.name: must be 'sgd', 'adam' (got 'adamw')",
+            "rmsprop",
+            "params.yaml: baseline_cnn.optimizer.name: must be 'sgd', 'adam', 'adamw' (got 'rmsprop')",
         ),
         ("baseline_cnn.optimizer.momentum", 0.9, "params.yaml: baseline_cnn.optimizer.momentum: no such key (got 0.9)"),
         (
@@ -277,6 +282,17 @@ def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
         ("folds.resnet50.count", 1, "params.yaml: folds.resnet50.count: must be at least 2 (got 1)"),
         ("replicates.mobilenet", 5, "params.yaml: replicates.mobilenet: must be a mapping (got 5)"),
         (
+            "explain.baseline_cnn.perplexity",
+            0,
+            "params.yaml: explain.baseline_cnn.perplexity: must be at least 1 (got 0)",
+        ),
+        (
+            "explain.gone",
+            {},
+            "params.yaml: explain.gone: must be one of baseline_cnn, mobilenet, mobilenetv2, resnet50, "
+            "mobilenet-blocks-4, mobilenetv2-layers-6, resnet50-layers-10 (got 'gone')",
+        ),
+        (
             "replicates.mobilenet-blocks-4.backbone",
             "resnet50",
             "params.yaml: replicates.mobilenet-blocks-4.backbone: must be that of the run, mobilenet (got 'resnet50')",
@@ -287,6 +303,53 @@ def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
             "params.yaml: folds.baseline_cnn: must be one of "
             "mobilenet, mobilenetv2, resnet50, mobilenet-blocks-4, mobilenetv2-layers-6, resnet50-layers-10 "
             "(got 'baseline_cnn')",
+        ),
+        (
+            "frozen.resnet50.early_stopping",
+            {"monitor": "validation_loss", "patience": 2},
+            "params.yaml: folds.resnet50: must be of a run without early_stopping: it would choose on what it scores",
+        ),
+        (
+            "frozen.resnet50.layer_decay",
+            0.5,
+            "params.yaml: frozen.resnet50.layer_decay: must be left out, no block of a backbone trains (got 0.5)",
+        ),
+        ("export", KeyError, "params.yaml: export: must be a mapping of names (got nothing)"),
+        (
+            "export.vgg16",
+            {"formats": ["onnx"]},
+            "params.yaml: export.vgg16: must be one of baseline_cnn, mobilenet, mobilenetv2, resnet50, "
+            "mobilenet-blocks-4, mobilenetv2-layers-6, resnet50-layers-10 (got 'vgg16')",
+        ),
+        (
+            "export.mobilenet.formats",
+            ["litert", "coreml"],
+            "params.yaml: export.mobilenet.formats.1: must be 'saved_model', 'litert' or 'onnx' (got 'coreml')",
+        ),
+        (
+            "export.mobilenet.formats",
+            [],
+            "params.yaml: export.mobilenet.formats: must have at least 1 entries (got a list)",
+        ),
+        (
+            "export.mobilenet.formats",
+            ["onnx", "onnx"],
+            "params.yaml: export.mobilenet.formats: must name each once, onnx is there twice (got a list)",
+        ),
+        (
+            "export.mobilenet.quantize",
+            ["int4"],
+            "params.yaml: export.mobilenet.quantize.0: must be 'none', 'float16' or 'int8' (got 'int4')",
+        ),
+        (
+            "export.baseline_cnn.quantize",
+            ["int8"],
+            "params.yaml: export.baseline_cnn: quantize must be left out without litert in formats (got a mapping)",
+        ),
+        (
+            "export.mobilenet.tolerance",
+            -1.0,
+            "params.yaml: export.mobilenet.tolerance: must be at least 0.0 (got -1.0)",
         ),
         ("frozen.My run", {}, "params.yaml: frozen.My run: a name must be of a-z, 0-9, - and _ (got 'My run')"),
     ],
@@ -363,7 +426,7 @@ def test_the_check_of_the_projects_own_file_loads_neither_tensorflow_nor_keras()
         text=True,
         check=True,
     )
-    slow = {"tensorflow", "keras", "matplotlib", "pandas", "sklearn", "statsmodels", "requests", "pooch"}
+    slow = {"tensorflow", "keras", "matplotlib", "pandas", "sklearn", "statsmodels", "requests"}
     assert not slow & set(json.loads(run.stdout))
 
 

@@ -13,6 +13,8 @@ import PIL.Image
 import pytest
 
 from test_html import browse, browser
+from thaw.base.errors import InputError
+from thaw.comparison.labels import COLUMNS
 from thaw.comparison.pairs import Evidence
 from thaw.comparison.results import Run
 from thaw.reporting import photos
@@ -73,7 +75,7 @@ def evidence() -> Any:
     predictions = {run.name: answer([(ROSE, 1), (TULIP, 5)]) for run in runs}
     predictions["wide-blocks-2"] = answer([(ROSE, 1), (TULIP, 3), (TULIP, 6)])
     marks = {run.name: "¹" for run in runs}
-    results = SimpleNamespace(runs=runs, scores=scores, marks=marks, part="test")
+    results = SimpleNamespace(runs=runs, scores=scores, marks=marks, part="test", explained=["wide"])
     return Evidence(**{**dict.fromkeys(Evidence._fields), "results": results, "predictions": predictions})
 
 
@@ -215,7 +217,7 @@ def test_the_same_photos_give_the_same_page(evidence: Evidence, folder: pathlib.
 
 
 def test_where_the_photos_are_missing_the_page_says_so(evidence: Evidence, tmp_path: pathlib.Path) -> None:
-    assert set(photos.show_photos(evidence, tmp_path)) == {photos.SAMPLE, photos.ANSWERS}
+    assert set(photos.show_photos(evidence, tmp_path)) == {photos.SAMPLE, photos.ANSWERS, photos.SUSPECTS}
     assert all("data/raw" in text for text in photos.show_photos(evidence, tmp_path).values())
 
 
@@ -286,3 +288,47 @@ def test_without_near_duplicates_there_is_no_heading_for_them(evidence: Evidence
     before = photos.show_photos(evidence, folder)
     write_groups(folder, [])
     assert photos.show_photos(evidence, folder) == before
+
+
+def write_maps(folder: pathlib.Path, name: str, cells: Any) -> None:
+    """Write the maps of the eight tulips for run `name`, of one row each, as stage explain does."""
+    shape = {"part": "test", "predicted": ROSE, "height": 1, "width": len(cells)}
+    table = pd.DataFrame([{"id": name_photo(TULIP, i), **shape} for i in range(8)])
+    table = table.assign(**{f"m_{i}": cell for i, cell in enumerate(cells)})
+    path = folder / f"plots/predictions/maps/{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False)
+
+
+def test_beside_an_answer_of_an_explained_run_stands_its_map(evidence: Evidence, folder: pathlib.Path) -> None:
+    write_maps(folder, "wide", [100, 0])
+    write_maps(folder, "wide-blocks-2", [100, 0])  # which the parameters do not have explained
+    page = photos.show_photos(evidence, folder)[photos.ANSWERS].split("<h3>")
+    sections = {Reader(f"<h3>{text}").words[0]: text for text in page[1:]}
+    wrong = Reader(sections["wide¹: 2 wrong, the surest first"]).words
+    assert f"{TULIP}, predicted {ROSE}: map" in wrong and f"{ROSE}, predicted {TULIP}: map" not in wrong
+    assert not [text for title, text in sections.items() if title.startswith("wide-blocks-2") and ": map" in text]
+    plain, heated = read_thumbnails(sections["wide¹: 2 wrong, the surest first"])[:2]
+    left, right = (heated.convert("RGB").getpixel((x, 60)) for x in (4, heated.width - 4))
+    assert plain.size == heated.size and max(right) < 60 and min(left[:2]) > 120 and left[0] > left[2] + 30
+
+
+@pytest.mark.parametrize("change", [("m_1", "m_9"), ("100", "much")])
+def test_damaged_maps_are_one_clear_line(evidence: Evidence, folder: pathlib.Path, change: tuple[str, str]) -> None:
+    write_maps(folder, "wide", [100, 0])
+    path = folder / "plots/predictions/maps/wide.csv"
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(InputError, match=r"maps/wide\.csv: must have a number for each of 1 x 2 cells"):
+        photos.show_photos(evidence, folder)
+
+
+def test_labels_that_may_be_wrong_are_shown_with_their_credits(
+    evidence: Evidence, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "MOST_SUSPECTS", 2)
+    rows = [(1, "t03", TULIP, ROSE, 0.01), (2, "r00", ROSE, TULIP, 0.125), (3, "r01", ROSE, TULIP, 0.2)]
+    page = photos.show_photos(evidence, folder, pd.DataFrame(rows, columns=COLUMNS))[photos.SUSPECTS]
+    assert Reader(page).words == [
+        "2 of 3, the least likely label first", f"{TULIP}, perhaps {ROSE}", f"{ROSE}, perhaps {TULIP}",
+    ]  # fmt: skip
+    assert "1. <b>NA</b> (1.0 %)" in page and "Ada &amp; Bo" in page

@@ -95,6 +95,7 @@ def test_two_clean_runs_give_the_same_bytes(finished: tuple[pathlib.Path, str], 
     assert read_hashes(again) == first
 
 
+@pytest.mark.long
 def test_a_clone_without_a_cache_shows_and_compares_metrics(workspace: pathlib.Path, tmp_path: pathlib.Path) -> None:
     higher = {"name": "adam", "learning_rate": 0.1}
     change_params(workspace, lambda document: document["finetune"]["tiny-blocks-1"].update(optimizer=higher))

@@ -31,7 +31,7 @@ from thaw.config.loading import read_yaml, write_yaml
 from thaw.config.presets import ROOT, list_presets, read_preset
 from thaw.networks import classifiers, cutting, unfreezing
 from thaw.networks.sections import Head
-from thaw.training.loop import build_optimizer
+from thaw.training.recipes import About, build_optimizer
 from tiny import DOCUMENT, find_stages_run
 
 ROWS = read_published()
@@ -62,7 +62,8 @@ def list_different_runs() -> Any:
             parts = [find_head(params, run), run.optimizer, getattr(run, "unfreeze", None)]
             told = [part and part.model_dump(mode="json") for part in parts]
             key = [backbone.architecture, backbone.preprocessing, getattr(run, "batch_norm", None), *told]
-            found.setdefault(json.dumps(key), pytest.param(params, run, id=f"{preset}-{name}"))
+            marks = () if preset == "resnet50-and-mobilenet-analysis" else pytest.mark.long
+            found.setdefault(json.dumps(key), pytest.param(params, run, id=f"{preset}-{name}", marks=marks))
     return list(found.values())
 
 
@@ -111,7 +112,11 @@ def test_every_published_row_is_a_run_of_its_epochs(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_protocol_does_not_depend_on_the_users_parameters(name: str) -> None:
     """But for the photos and the machine; and the baseline, where the report has none."""
-    left = set(read_preset(name)) - set(read_yaml(ROOT / "presets" / f"{name}.yaml")) - {"replicates", "folds"}
+    left = (
+        set(read_preset(name))
+        - set(read_yaml(ROOT / "presets" / f"{name}.yaml"))
+        - {"replicates", "folds", "export", "explain"}
+    )
     published = "BaselineCNN" in set(ROWS.loc[ROWS["report"] == name, "backbone"])
     assert left == {"dataset", "compute", "baseline_cnn", "report"} - ({"baseline_cnn"} if published else set())
 
@@ -134,7 +139,9 @@ def test_every_run_takes_a_training_step_that_changes_what_it_opens_alone(params
     batch_norm = getattr(run, "batch_norm", "inference")
     tail = cutting.build_tail(network, cut, batch_norm)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    tail.compile(build_optimizer(run.optimizer), loss, run_eagerly=True)  # to trace a step takes longer than to run it
+    tail.compile(
+        build_optimizer(run, lambda share: share * run.optimizer.learning_rate, About()), loss, run_eagerly=True
+    )  # to trace a step takes longer than to run it
     before = {weight.path: weight.numpy() for weight in network.model.weights}
     generator = np.random.default_rng(7)
     inputs = generator.uniform(0, 255 if cut is network.backbone.operations[0] else 1, (4, *tail.input_shape[1:]))
@@ -197,10 +204,10 @@ def test_a_section_of_a_preset_replaces_that_of_params(root: pathlib.Path) -> No
     assert document["finetune"] == read_yaml(root / "presets" / "demo.yaml")["finetune"]
 
 
-def test_a_preset_repeats_no_run_that_its_own_file_does_not_repeat(root: pathlib.Path) -> None:
-    assert read_yaml(root / "params.yaml")["replicates"] and read_yaml(root / "params.yaml")["folds"]
-    document = read_preset("pitfalls", root)
-    assert document["replicates"] == document["folds"] == {}
+def test_a_preset_repeats_exports_and_explains_no_run_that_its_own_file_does_not(root: pathlib.Path) -> None:
+    sections = ("replicates", "folds", "export", "explain")
+    assert all(read_yaml(root / "params.yaml")[key] for key in sections)
+    assert all(read_preset("pitfalls", root)[key] == {} for key in sections)
 
 
 def test_the_demo_does_not_depend_on_the_users_parameters() -> None:
@@ -316,6 +323,7 @@ def test_a_table_of_a_preset_that_has_changed_since_is_not_kept(root: pathlib.Pa
     file = root / "presets" / f"{name}.yaml"
     document = read_yaml(file)
     document["finetune"].popitem()
+    document["explain"] = document["export"] = {}  # or they would name that run
     file.write_text(write_yaml(document))
     with pytest.raises(InputError, match=f"{name} has changed since its table was made"):
         keep_results(name, root)
@@ -334,6 +342,7 @@ def shared(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     return root
 
 
+@pytest.mark.long
 def test_what_one_preset_has_computed_another_takes_from_the_shared_cache(
     shared: pathlib.Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -415,6 +424,7 @@ def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("THAW_STORE", str(tmp_path / "mine"))
     monkeypatch.setattr(demo, "WORKSPACE", tmp_path / "demo")
     monkeypatch.setattr(demo, "run_table", lambda folder, environment: told.update(environment, folder=folder))
+    monkeypatch.setattr(demo, "predict_drawing", lambda folder: "")
     demo.run_demo()
     assert told["folder"] == tmp_path / "demo" and told["THAW_STORE"].startswith(str(tmp_path / "demo"))
     assert find_cache(tmp_path / "demo") == tmp_path / "demo" / ".dvc" / "cache"

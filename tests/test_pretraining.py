@@ -76,6 +76,7 @@ def test_pretraining_moves_the_batch_norm_statistics(trained: tuple[keras.Model,
     assert (means != 0).mean() > 0.9
 
 
+@pytest.mark.long
 def test_pretraining_again_from_the_same_seed_gives_the_same_weights(
     trained: tuple[keras.Model, dict[str, Any]],
 ) -> None:

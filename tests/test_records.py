@@ -109,6 +109,7 @@ def test_an_unreadable_photo_is_set_aside_with_the_reason(tmp_path: pathlib.Path
     assert rows.id[0] not in reading.read_labels(tmp_path / "records", rows.part[0])[1]
 
 
+@pytest.mark.long
 def test_another_process_writes_the_same_bytes(tmp_path: pathlib.Path) -> None:
     code = (
         "import pathlib, sys; from small import SIZE, write_photos\n"

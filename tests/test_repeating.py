@@ -23,7 +23,7 @@ from thaw.records import reading
 from thaw.store import sources
 from thaw.training import folds, seeds
 from thaw.training.folds import deal_folds
-from thaw.training.repeating import Rows, place_parts, summarize_spread, train_again
+from thaw.training.repeating import Again, Rows, place_parts, summarize_spread, train_again
 from thaw.training.resuming import Unfinished
 from thaw.training.sections import FinetuneRun, Folds, FrozenRun, Replicates, Training
 
@@ -62,7 +62,9 @@ def train_as_the_table_does(train: Any, name: str, run: str, params: Params) -> 
     train(name, run, params)
 
 
-@pytest.mark.parametrize("run, store", [(TUNED, ".thaw/activations"), (AUGMENTED, "none")])
+@pytest.mark.parametrize(
+    "run, store", [(TUNED, ".thaw/activations"), pytest.param(AUGMENTED, "none", marks=pytest.mark.long)]
+)
 def test_with_the_seed_and_photos_of_the_table_a_training_again_ends_with_the_run_of_the_table(
     run: Any, store: str, project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,16 +80,17 @@ def test_with_the_seed_and_photos_of_the_table_a_training_again_ends_with_the_ru
     assert pathlib.Path(".thaw").exists() == (run is TUNED)
     keras.utils.set_random_seed(99)
     rows = place_parts(FOLDER)
-    logits, _ = train_again(
+    made = train_again(
         make_repeated("tuned", params), make_setting(params), rows["train"], [rows["validation"], rows["test"]]
     )
     own = read_json("metrics/evaluate/tuned.json")["tuned"]
-    for part, made in zip(("validation", "test"), logits, strict=True):
+    for part, logits in zip(("validation", "test"), made.logits, strict=True):
         labels, _ = reading.read_labels(FOLDER, part)
-        scores = scoring.score(labels, made)
+        scores = scoring.score(labels, logits)
         assert {key: round(value, 6) for key, value in scores.items()} == own[part]
     predicted = pd.read_csv("plots/predictions/tuned.csv").predicted
-    assert [f"class{label}" for label in np.concatenate(logits).argmax(axis=1)] == list(predicted)
+    assert [f"class{label}" for label in np.concatenate(made.logits).argmax(axis=1)] == list(predicted)
+    pd.testing.assert_frame_equal(made.history, pd.read_csv("plots/history/tuned.csv"))
 
 
 @pytest.fixture
@@ -98,19 +101,21 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def note(repeated: Any, setting: Any, trained: Any, scored: Any) -> Any:
         asked.append((setting.training.seed, trained, scored))
-        return [np.eye(3, dtype=np.float32)[[0] * len(rows)] for rows in scored], []
+        logits = [np.eye(3, dtype=np.float32)[[0] * len(rows)] for rows in scored]
+        return Again(logits, pd.DataFrame({"epoch": [1, 2], "validation_loss": [0.1, 0.2]}), [])
 
     monkeypatch.setattr(seeds, "train_again", note)
     monkeypatch.setattr(folds, "train_again", note)
     return asked
 
 
-def replicate(params: Params, validation: Any, test: Any) -> dict[str, Any]:
-    """Train run `small` with three seeds, its own scores those accuracies; return the document."""
+def replicate(params: Params, validation: Any, test: Any) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Train run `small` with three seeds, its own scores those accuracies; return document and histories."""
     pretrain()
-    own = {"validation": {"accuracy": validation, "f1": 0.5}, "test": {"accuracy": test, "f1": 0.5}}
-    document, _ = seeds.replicate(make_repeated("small", params, 3), own, make_setting(params))
-    return document
+    accuracies = {"train": 1.0, "validation": validation, "test": test}
+    own = {part: {"accuracy": accuracy, "f1": 0.5} for part, accuracy in accuracies.items()}
+    document, histories, _ = seeds.replicate(make_repeated("small", params, 3), own, make_setting(params))
+    return document, histories
 
 
 def test_a_replicate_is_a_training_on_the_same_photos_with_the_seeds_that_follow(
@@ -118,18 +123,28 @@ def test_a_replicate_is_a_training_on_the_same_photos_with_the_seeds_that_follow
 ) -> None:
     replicate(params, 1.0, 1.0)
     assert [seed for seed, *_ in trainings] == [4, 5]
-    for _, trained, (validation, test) in trainings:
+    for _, trained, (validation, test, again) in trainings:
         np.testing.assert_array_equal(trained, np.arange(12))
+        np.testing.assert_array_equal(again, trained)
         np.testing.assert_array_equal(np.concatenate([validation, test]), np.arange(12, 24))
 
 
 def test_the_run_of_the_table_is_one_of_its_replicates(project: pathlib.Path, params: Params, trainings: Any) -> None:
-    found = replicate(params, 0.5, 1.0)
+    found, _ = replicate(params, 0.5, 1.0)
     third = 0.333333  # of the photos are of class 0
     assert found["seeds"] == [3, 4, 5]
     assert found["accuracy"]["validation"]["values"] == [0.5, third, third]
     assert found["accuracy"]["test"]["values"] == [1.0, third, third]
     assert found["accuracy"]["test"]["mean"] == pytest.approx(5 / 9, abs=1e-6)
+
+
+def test_the_histories_of_other_seeds_are_one_table_with_the_seed_of_each_row(
+    project: pathlib.Path, params: Params, trainings: Any
+) -> None:
+    _, histories = replicate(params, 0.5, 1.0)
+    assert histories.to_dict("list") == {
+        "seed": [4, 4, 5, 5], "epoch": [1, 2, 1, 2], "validation_loss": [0.1, 0.2, 0.1, 0.2],
+    }  # fmt: skip
 
 
 def crossvalidate(name: str, params: Params, near: Any = ()) -> Any:
@@ -178,6 +193,7 @@ def test_a_cross_validation_gives_the_prediction_for_each_photo_and_the_accuracy
     assert found["accuracy"] == {"pooled": 0.333333, "mean": 0.333333, "sd": 0.0, "values": [0.333333, 0.333333]}
 
 
+@pytest.mark.long
 def test_a_cross_validation_that_was_stopped_trains_only_what_is_left(
     project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +213,7 @@ def test_a_cross_validation_that_was_stopped_trains_only_what_is_left(
     assert not list(pathlib.Path(".thaw/activations/unfinished").glob("*"))
 
 
+@pytest.mark.long
 def test_a_training_that_was_stopped_is_not_gone_on_with_from_another_preprocessing(
     project: pathlib.Path, params: Params
 ) -> None:
@@ -208,7 +225,9 @@ def test_a_training_that_was_stopped_is_not_gone_on_with_from_another_preprocess
         document = read_json(path)
         document["backbone"]["preprocessing"] = preprocessing
         path.write_text(json.dumps(document))
-        _, (state,) = train_again(make_repeated("small", params), make_setting(params), rows["train"], [rows["test"]])
+        (state,) = train_again(
+            make_repeated("small", params), make_setting(params), rows["train"], [rows["test"]]
+        ).states
         kept.append(state.path)
     assert kept[0] != kept[1]
 

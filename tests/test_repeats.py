@@ -18,7 +18,13 @@ PHOTOS = 100
 @pytest.fixture
 def results() -> SimpleNamespace:
     scores = {"validation": {"accuracy": 0.5, "photos": 200}, "test": {"accuracy": 0.87, "photos": PHOTOS}}
-    return SimpleNamespace(part="test", marks={"wide": "¹", "deep": ""}, scores={"wide": scores, "deep": scores})
+    classes = {"NA": PHOTOS, "rose": 0}
+    return SimpleNamespace(
+        download={"classes": classes},
+        part="test",
+        marks={"wide": "¹", "deep": ""},
+        scores={"wide": scores, "deep": scores},
+    )
 
 
 def list_params(replicates: Iterable[str] = (), folds: Iterable[str] = ()) -> SimpleNamespace:
@@ -37,16 +43,17 @@ def write(folder: pathlib.Path, section: str, name: str, document: dict[str, Any
 
 def write_replicates(folder: pathlib.Path, name: str = "wide", sd: float = 0.01) -> None:
     accuracy = {"test": spread(0.9, sd, [0.89, 0.9, 0.91]), "validation": spread(0.8, 0.02, [0.78, 0.8, 0.82])}
+    accuracy["train"] = spread(0.99, 0.0, [0.99, 0.99, 0.99])
     write(folder, "replicates", name, {"seeds": [1, 2, 3], "accuracy": accuracy})
 
 
-def write_folds(folder: pathlib.Path, name: str, right: Collection[int], folds: int = 2) -> None:
-    """Write a cross-validation of PHOTOS photos, those whose numbers are in `right` right."""
-    scores = {"accuracy": spread(0.9, 0.03, [0.88, 0.92], pooled=len(right) / PHOTOS), "f1": {"pooled": 0.8765}}
-    write(folder, "folds", name, {"photos": PHOTOS, **scores})
-    table = pd.DataFrame({"id": [f"{i:04}" for i in range(PHOTOS)], "fold": [1 + i % folds for i in range(PHOTOS)]})
+def write_folds(folder: pathlib.Path, name: str, right: Collection[int], folds: int = 2, photos: int = PHOTOS) -> None:
+    """Write a cross-validation of so many photos, those whose numbers are in `right` right."""
+    scores = {"accuracy": spread(0.9, 0.03, [0.88, 0.92], pooled=len(right) / photos), "f1": {"pooled": 0.8765}}
+    write(folder, "folds", name, {"photos": photos, **scores})
+    table = pd.DataFrame({"id": [f"{i:04}" for i in range(photos)], "fold": [1 + i % folds for i in range(photos)]})
     table["actual"] = "NA"
-    table["predicted"] = ["NA" if i in right else "rose" for i in range(PHOTOS)]
+    table["predicted"] = ["NA" if i in right else "rose" for i in range(photos)]
     path = folder / f"plots/predictions/folds/{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False)
@@ -151,3 +158,26 @@ def test_runs_on_different_folds_are_not_compared(tmp_path: pathlib.Path) -> Non
     write_folds(tmp_path, "a", range(80))
     write_folds(tmp_path, "b", range(90), folds=3)
     assert compare_folds(read_repeats(list_params(folds="ab"), tmp_path).predictions) == []
+
+
+def test_an_accuracy_over_seeds_is_printed_from_counts_and_not_rounded_twice(
+    tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
+    """118 of 123 are 0.9593496: with the six digits of the metrics, 0.95935, it would be 95.94 %."""
+    results.scores["wide"]["test"]["photos"] = 123
+    write_replicates(tmp_path)
+    path = tmp_path / "metrics/evaluate/replicates/wide.json"
+    document = json.loads(path.read_text())
+    document["replicates"]["wide"]["accuracy"]["test"] = spread(0.95935, 0.0, [0.95935] * 3)
+    path.write_text(json.dumps(document))
+    assert "| 95.93 – 95.93 |" in describe(tmp_path, results, replicates=["wide"])
+
+
+def test_macro_f1_over_folds_is_printed_from_the_predictions_and_not_rounded_twice(
+    tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
+    """90 of 113 right, all of one class: F1 is 180 / 203 and 0, their mean 0.4433498, with six digits 0.44335."""
+    write_folds(tmp_path, "deep", range(90), photos=113)
+    path = tmp_path / "metrics/evaluate/folds/deep.json"
+    path.write_text(path.read_text().replace("0.8765", "0.44335"))
+    assert "| 0.4433 |" in describe(tmp_path, results, folds=["deep"])

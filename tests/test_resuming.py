@@ -278,7 +278,7 @@ def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(
     assert pathlib.Path("plots/history/baseline_cnn.csv").read_text() == undisturbed
 
 
-@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("stored", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_fine_tuned_run_goes_on_with_its_statistics_and_views(
     stored: bool, tiny_project: pathlib.Path, threads: Compute, stop_after: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,7 +295,13 @@ def test_a_fine_tuned_run_goes_on_with_its_statistics_and_views(
 
 
 @pytest.mark.parametrize(
-    "change, goes_on", [({}, True), ({"rate": 0.02}, False), ({"seed": 2}, False), ({"batch_size": 6}, False)]
+    "change, goes_on",
+    [
+        ({}, True),
+        ({"rate": 0.02}, False),
+        pytest.param({"seed": 2}, False, marks=pytest.mark.long),
+        pytest.param({"batch_size": 6}, False, marks=pytest.mark.long),
+    ],
 )
 def test_only_the_same_run_goes_on(
     change: dict[str, Any],
@@ -347,6 +353,7 @@ def wait_for_epochs(stage: Any, folder: pathlib.Path, count: int) -> None:
     pytest.fail("the stage ended before it could be killed: " + stage.stderr.read())
 
 
+@pytest.mark.long
 def test_a_killed_stage_goes_on_and_leaves_the_same_bytes(tiny_project: pathlib.Path) -> None:
     document = tiny.DOCUMENT
     run = {**document["frozen"]["tiny"], "head": HEAD, "optimizer": ADAM, "epochs": EPOCHS}

@@ -126,6 +126,18 @@ def test_eight_at_once_make_the_environment_once(machine: Any) -> None:
     assert (count(done, "venv"), count(done, "installed")) == (1, 2)
 
 
+def test_thaw_runs_where_the_table_is_and_is_told_where_it_was_called(machine: Any) -> None:
+    clone, tools = machine
+    simulate_making(machine)
+    start(machine, "bash", "-c", "")
+    write_tool(clone / ".venv" / "bin", "python", 'echo "$PWD:$THAW_CALLED_FROM"')
+    (clone / "dvc.yaml").touch()
+    (clone / "photos").mkdir()
+    command = [clone / "run", "thaw", "predict", "a.jpg"]
+    done = subprocess.run(command, cwd=clone / "photos", env={"PATH": str(tools)}, capture_output=True, text=True)
+    assert done.stdout == f"{clone}:{clone / 'photos'}\n", done.stderr
+
+
 def test_one_that_waits_says_so(machine: Any) -> None:
     done = simulate_making(machine, seconds=1)
     first = begin(machine, "bash", "-c", "")

@@ -305,7 +305,9 @@ def assert_same_run(one: Any, other: Any) -> None:
     assert moved > 5
 
 
-@pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
+@pytest.mark.parametrize(
+    "mode", ["inference", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("frozen", "batch"))]
+)
 def test_a_run_from_the_store_ends_with_the_weights_of_one_from_the_records(mode: str, tuned_both_ways: Any) -> None:
     ways = tuned_both_ways(mode)
     assert_same_run(ways[STORED], ways[PLAIN])
@@ -361,6 +363,7 @@ def test_epochs_take_the_views_in_turn(project: pathlib.Path, params: Params, mo
     np.testing.assert_array_equal(seen[1:3], drawn[1:3])
 
 
+@pytest.mark.long
 def test_an_augmented_run_from_the_store_ends_with_the_weights_of_one_from_the_records(
     project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,8 @@ DOCUMENT = {
     "report": {"margin": 2.0},
     "replicates": {},
     "folds": {},
+    "export": {},
+    "explain": {},
 }
 
 

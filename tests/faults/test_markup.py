@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import markdown_it
@@ -74,6 +74,11 @@ NAMES = {
     "a mark that turns what follows": ("rose\u202egpj.", "rosegpj."),
 }
 by_name = pytest.mark.parametrize("name, shown", NAMES.values(), ids=NAMES)
+# Those whose whole report is made in every run of the tests; that of each other takes as long.
+USUAL = (
+    "a link", "a script", "a bar, which ends a cell of a table", "a backtick, which ends code", "a table of its own",
+    "emphasis behind another sign", "the archive of the photos", "a stage of a backbone",
+)  # fmt: skip
 
 # Names that are plain words, in which nothing is markup: no page changes them.
 PLAIN = [
@@ -152,7 +157,17 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return report(make_results(tmp_path_factory.mktemp("plain"), ("rose", "tulip")))
 
 
-@by_name
+def mark_unusual(cases: Mapping[str, Any]) -> list[Any]:
+    """Return `cases`, each a tuple of arguments or one argument, as parameters; all but those of USUAL are long."""
+    return [
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)), id=key, marks=() if key in USUAL else pytest.mark.long
+        )
+        for key, case in cases.items()
+    ]
+
+
+@pytest.mark.parametrize("name, shown", mark_unusual(NAMES))
 def test_in_the_report_a_class_shows_as_it_is_and_as_nothing_else(
     tmp_path: pathlib.Path, plain: dict[str, str], name: str, shown: str
 ) -> None:
@@ -216,7 +231,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("change", FIELDS.values(), ids=FIELDS)
+@pytest.mark.parametrize("change", mark_unusual(FIELDS))
 def test_in_the_pages_other_names_show_as_they_are(
     tmp_path: pathlib.Path, change: Callable[[pathlib.Path, Any], None]
 ) -> None:

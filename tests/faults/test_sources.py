@@ -59,8 +59,12 @@ def rename(folder: pathlib.Path, old: str, new: bytes) -> None:
 
 
 def add_upper_case(folder: pathlib.Path) -> None:
-    (folder / "Rose").mkdir()
-    (folder / "Rose/a.jpg").write_bytes(encode(9))
+    add(folder, "Rose/a.jpg")
+
+
+def add(folder: pathlib.Path, file: str) -> None:
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_bytes(encode(9))
 
 
 # What is done to a folder with two roses and a tulip -> the photos of each class or the error, and what is said.
@@ -91,13 +95,20 @@ FOLDERS: dict[str, tuple[Callable[[pathlib.Path], Any], Any, str]] = {
         lambda folder: rename(folder, "rose/a.jpg", b"rose/a\n.jpg"), ALL, ""),
     "a class whose name is not UTF-8 is a fault": (
         lambda folder: rename(folder, "rose", b"r\xf6schen"), r"of a class must be UTF-8 \(got r\\xf6schen\)$", ""),
-    "a class of hidden files alone is a fault that names it": (hide_all, r"not hidden \(lily: none\), two at l", ""),
+    "a class of hidden files alone is a fault that names it": (
+        hide_all, r"not hidden \(lily: none, 1 hidden\), two", "hidden"),
+    "a hidden photo beside others is passed over, and that is said": (
+        lambda folder: add(folder, "rose/.new.JPG"), ALL, r"passed over: rose \(1 hidden\)$"),
+    "what macOS keeps beside each photo is passed over without a word": (
+        lambda folder: add(folder, "rose/._a.jpg"), ALL, ""),
     "an empty class folder is a fault that names it": (
         lambda folder: (folder / "lily").mkdir(), r"not hidden \(lily: none\), two at least \(got rose, tulip\)$", ""),
     "a file too large to be a photo is a fault before it is read": (
         lambda folder: make_sparse(folder / "rose/film.jpg", 2**40), r"rose/film.jpg: .* at most 1,073,741,824 b", ""),
     "classes that differ in case alone are two, and that is said": (
-        add_upper_case, {**ALL, "Rose": 1}, "two classes, though their names differ in case alone: Rose, rose"),
+        add_upper_case, {**ALL, "Rose": 1}, "two classes, though their names differ in case alone .*: Rose, rose"),
+    "classes that differ in a joiner that does not show are two, and that is said": (
+        lambda folder: add(folder, "ro\u200dse/a.jpg"), {**ALL, "ro\u200dse": 1}, r": rose, ro\\u200dse"),
     "a folder in the place of the credits is a fault": (
         lambda folder: (folder / "credits.csv").mkdir(), r"credits.csv: must be a file \(it is a folder\)$", ""),
     "a named pipe in the place of the credits is a fault": (

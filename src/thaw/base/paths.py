@@ -16,6 +16,7 @@ SUMMARY = "metrics/summary.json"
 ACCURACIES = "plots/accuracy.csv"
 PAIRS = "plots/pairs.csv"
 CLAIMS = "plots/claims.csv"
+LABEL_ISSUES = "plots/label_issues.csv"
 REPORT = "report"  # its pages and figures
 
 
@@ -74,6 +75,36 @@ def find_repetition(section: str, run: str) -> str:
     return f"metrics/evaluate/{section}/{run}.json"
 
 
+def find_export(run: str) -> str:
+    """Return the folder of the files that a run is exported to."""
+    return f"models/export/{run}"
+
+
+def find_export_scores(run: str) -> str:
+    """Return what those files score against the run's network."""
+    return f"metrics/evaluate/exports/{run}.json"
+
+
+def find_export_time(run: str) -> str:
+    """Return the inference time of those files."""
+    return f"metrics/timing/exports/{run}.json"
+
+
+def find_repeated_histories(run: str) -> str:
+    """Return the table of the epochs of a run's trainings with other seeds."""
+    return f"plots/history/replicates/{run}.csv"
+
+
 def find_fold_predictions(run: str) -> str:
     """Return the table of what a run's cross-validation predicts for each photo."""
     return f"plots/predictions/folds/{run}.csv"
+
+
+def find_maps(run: str) -> str:
+    """Return the table of what a run looks at in each photo of the part that counts."""
+    return f"plots/predictions/maps/{run}.csv"
+
+
+def find_embedding(run: str) -> str:
+    """Return the table of where those photos lie on the map of what the run finds alike."""
+    return f"plots/predictions/embedding/{run}.csv"

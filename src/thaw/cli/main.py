@@ -16,9 +16,24 @@ def _run() -> None:
     parser = argparse.ArgumentParser(prog="./run thaw" if sys.argv[0].endswith("__main__.py") else "thaw")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("best", help="the best run on validation, how sure that is, and how to get it")
+    predict = commands.add_parser("predict", help="what the best run, another one or an export says of photos")
+    predict.add_argument("photos", metavar="PHOTO | FOLDER | -", nargs="*", help="-: standard input has paths")
+    predict.add_argument("--run", metavar="NAME", help="a run of the table; without it the best on validation")
+    predict.add_argument("--model", metavar="FOLDER", help="an export in place of a run")
+    predict.add_argument("--top", metavar="K", help="the K likeliest classes of each photo (default 1)")
+    predict.add_argument("--batch", metavar="N", help="photos that are scored at once (default 32)")
+    predict.add_argument("--json", action="store_true", help="a JSON object a line")
+    predict.add_argument("--csv", action="store_true")
+    predict.add_argument("--explain", metavar="OUT.png", help="a picture of what the run looks at in each photo")
+    serve = commands.add_parser("serve", help="a page on this machine to try a run or an export with a photo")
+    serve.add_argument("--run", metavar="NAME", help="a run of the table; without it the best on validation")
+    serve.add_argument("--model", metavar="FOLDER", help="an export in place of a run")
+    serve.add_argument("--port", metavar="PORT", default="8000", help="of 127.0.0.1 (default 8000)")
     review = commands.add_parser("review", help="what changed between two commits, as Markdown")
     review.add_argument("base", metavar="BASE", help="a commit, branch or tag")
     review.add_argument("head", metavar="HEAD", nargs="?", help="another; without it the work tree as it is")
+    rate = commands.add_parser("find-rate", help="a learning rate for a run, from a short training in which it grows")
+    rate.add_argument("run", metavar="RUN", help="a run of params.yaml")
     commands.add_parser("demo", help="the whole pipeline on drawn flowers, offline")
     preset = commands.add_parser(
         "preset", help="a table of presets/, in a workspace of its own; without a name, their names"
@@ -30,10 +45,23 @@ def _run() -> None:
         from thaw.cli.best import print_best
 
         print_best()
+    elif arguments.command == "predict":
+        from thaw.cli.predict import Asked, print_predictions
+
+        asked = Asked(**{name: getattr(arguments, name) for name in Asked._fields})
+        sys.exit(not print_predictions(arguments.photos, asked))
+    elif arguments.command == "serve":
+        from thaw.cli.serve import serve as serve_page
+
+        serve_page(arguments.run, arguments.model, arguments.port)
     elif arguments.command == "review":
         from thaw.cli.reviewing.review import print_review
 
         sys.exit(not print_review(arguments.base, arguments.head))
+    elif arguments.command == "find-rate":
+        from thaw.cli.rates import print_rate
+
+        print_rate(arguments.run)
     elif arguments.command == "demo":
         from thaw.cli.demo import run_demo
 

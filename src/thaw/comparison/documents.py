@@ -97,6 +97,7 @@ class FoldsSpread(Spread):
 class Replicated(Document):
     """metrics/evaluate/replicates/RUN.json."""
 
+    seeds: list[int]  # the first one is the table's own
     accuracy: dict[str, SeedsSpread]
 
 
@@ -104,6 +105,23 @@ class Crossvalidated(Document):
     """metrics/evaluate/folds/RUN.json."""
 
     accuracy: FoldsSpread
+
+
+class ExportedPart(PartScores):
+    """The scores of an exported file on one part."""
+
+    keras_accuracy: Share
+    same: Share
+    difference: Share
+
+
+class Exported(Document):
+    """A file in metrics/evaluate/exports/RUN.json."""
+
+    file: str
+    bytes: Count
+    validation: ExportedPart
+    test: Annotated[ExportedPart, pydantic.Field(default=None)]  # where the split has such a part
 
 
 REPETITIONS: dict[str, type[Document]] = {"replicates": Replicated, "folds": Crossvalidated}

@@ -20,7 +20,7 @@ from thaw.comparison.pairs import (
     say_counts,
 )
 from thaw.comparison.picks import Pick, is_finetuned, list_deep, list_shallow, pair_settings, rank_architectures
-from thaw.comparison.words import percent, say_interval
+from thaw.comparison.words import escape, percent, say_interval
 
 Verdict = Literal["supported", "contradicted", "cannot be told apart at this size", "cannot be true", "not run"]
 
@@ -73,7 +73,7 @@ def judge_best(candidates: Pick, everything: Pick, evidence: Evidence) -> Findin
         return _miss(everything._replace(words=f"other run of {everything.architecture}"))
     ahead, behind, verdict = _judge_all(pairs)
     name, others = pairs[0].first, [pair.second for pair in pairs]
-    text = f"{name} is better than {ahead} of {len(pairs)} others and worse than {behind}"
+    text = f"{escape(name)} is better than {ahead} of {len(pairs)} others and worse than {behind}"
     return Finding([name, *others], text, verdict)
 
 
@@ -176,8 +176,10 @@ def judge_class_gains(before: Pick, after: Pick, classes: Sequence[str], evidenc
         for table, column in zip([tables[0], *tables], ["actual", "predicted", "predicted"], strict=True)
     )
     gains, share, against = inference.rank_class_gains(actual, predicted[0], predicted[1], classes)
-    text = "F1 gains: " + ", ".join(f"{label} {100 * gain:+.1f}" for label, gain in gains.items())
-    text += f"; {' and '.join(classes)} gain most in about {5 * round(20 * share)} % of draws of the photos"
+    text = "F1 gains: " + ", ".join(f"{escape(label)} {100 * gain:+.1f}" for label, gain in gains.items())
+    text += (
+        f"; {' and '.join(map(escape, classes))} gain most in about {5 * round(20 * share)} % of draws of the photos"
+    )
     verdict = _decide(holds=share >= 1 - inference.LEVEL, fails=against >= 1 - inference.LEVEL)
     return Finding([*names], text, verdict)
 

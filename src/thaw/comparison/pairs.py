@@ -12,11 +12,12 @@ from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import MADE_AGAIN
 from thaw.comparison import inference
-from thaw.comparison.documents import Flops
+from thaw.comparison.documents import Flops, Replicated
 from thaw.comparison.results import Results, Run, find_run_interval, rank_runs, read_metrics, read_plot, say_weights
 from thaw.comparison.words import escape, say_p, to_markdown
 
 JUDGED = ("train", "validation")  # the parts that training itself looks at
+HISTORY = ("epoch", "validation_loss", "validation_accuracy")  # what is read of an epoch
 
 
 # The questions that the report asks of pairs of runs. Each is one family of tests, whose p values are corrected
@@ -136,10 +137,34 @@ def read_predictions(name: str, folder: str | pathlib.Path = ".") -> pd.DataFram
 def read_history(name: str, folder: str | pathlib.Path = ".") -> pd.DataFrame:
     """Return a row for each epoch that run `name` trained itself, as its stage wrote it; a loss may be no number."""
     path = pathlib.Path(folder) / paths.find_history(name)
-    history = read_plot(path, numbers=("epoch", "validation_loss", "validation_accuracy"), na_values=[""])
+    history = read_plot(path, numbers=HISTORY, na_values=[""])
     if history.empty:
         raise InputError(f"{path}: must have a row for each epoch (got none); {MADE_AGAIN}")
     return history
+
+
+def restore_scores(evidence: Evidence) -> Evidence:
+    """Return `evidence` with all digits of macro precision, recall and F1 where its predictions tell them.
+
+    The metrics have six digits, and what prints them rounds again.
+    """
+    results = evidence.results
+    scores = {name: dict(document) for name, document in results.scores.items()}
+    for name, table in evidence.predictions.items():
+        for part, rows in table.groupby("part"):
+            found = score_macro(rows["actual"], rows["predicted"], list(results.download["classes"]))
+            recorded = scores[name][part]
+            same = {key: value for key, value in found.items() if recorded.get(key) == round(value, 6)}
+            scores[name][part] = {**recorded, **same}
+    return evidence._replace(results=results._replace(scores=scores))
+
+
+def score_macro(actual: pd.Series, predicted: pd.Series, classes: Sequence[str]) -> dict[str, float]:
+    """Return {precision, recall, f1}, each in [0, 1] the mean over the `classes`, 0 where a class has none."""
+    from sklearn.metrics import precision_recall_fscore_support  # not at the top: `thaw best` has no use for it
+
+    found = precision_recall_fscore_support(actual, predicted, labels=classes, average="macro", zero_division=0)
+    return dict(zip(("precision", "recall", "f1"), map(float, found[:3]), strict=True))
 
 
 def list_questions(results: Results) -> dict[str, list[tuple[str, str]]]:
@@ -211,16 +236,29 @@ def judge_histories(results: Results, histories: Mapping[str, pd.DataFrame]) -> 
 
 def _judge_seeds(results: Results, name: str, folder: pathlib.Path) -> list[inference.History]:
     """Return the inference.History of each training of run `name` with another seed, where there are any."""
-    file = folder / paths.find_repetition("replicates", name)
-    if name not in results.replicated or not file.exists():
+    scores, epochs = folder / paths.find_repetition("replicates", name), folder / paths.find_repeated_histories(name)
+    if name not in results.replicated or not scores.exists():
         return []
-    photos = {part: results.scores[name][part]["photos"] for part in JUDGED}
+    document = read_metrics(scores, "replicates", name, shape=Replicated)
+    seeds, ended = document["seeds"], {}
+    for part in JUDGED:
+        values = document["accuracy"].get(part, {"values": []})["values"]
+        ended[part] = [value for value in values if value is not None]
+        if len(ended[part]) != len(seeds):
+            place = f"{scores}: replicates.{name}.accuracy.{part}.values"
+            raise InputError(
+                f"{place}: must be {len(seeds)} numbers, one a seed (got {len(ended[part])}); {MADE_AGAIN}"
+            )
+    histories = read_plot(epochs, numbers=("seed", *HISTORY), na_values=[""])
     found = []
-    for training in read_metrics(file, "replicates", name).get("trainings", []):
-        history = pd.DataFrame({key: training[key] for key in ("validation_loss", "validation_accuracy")}, dtype=float)
-        ended = {"train": training["train_accuracy"], "validation": training["validation_accuracy"][-1]}
-        counts = (count_right({"accuracy": ended[part], "photos": photos[part]}) for part in JUDGED)
-        found.append(inference.judge_history(history, *counts))
+    for number, seed in enumerate(seeds[1:], 1):
+        history = histories[histories["seed"] == seed]
+        if history.empty:
+            raise InputError(f"{epochs}: must have rows for seed {seed}, as {scores} does (got none); {MADE_AGAIN}")
+        train, validation = (
+            count_right({**results.scores[name][part], "accuracy": ended[part][number]}) for part in JUDGED
+        )
+        found.append(inference.judge_history(history, train, validation))
     return found
 
 

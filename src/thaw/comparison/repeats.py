@@ -13,7 +13,8 @@ from thaw.base import paths
 from thaw.comparison import inference
 from thaw.comparison.documents import REPETITIONS
 from thaw.comparison.inference import wilson_interval
-from thaw.comparison.results import Results, Table, read_metrics, read_plot
+from thaw.comparison.pairs import score_macro
+from thaw.comparison.results import Results, Table, read_metrics, read_plot, restore_shares
 from thaw.comparison.words import NOT_RUN, escape, percent, say_interval, say_p, to_markdown
 
 
@@ -73,7 +74,7 @@ def _describe_replicates(repeats: Repeats, results: Results) -> list[str]:
     """Return the paragraphs on other seeds: a table and a sentence per run."""
     part = results.part
     parts = list(dict.fromkeys(("validation", part)))
-    photos = next(iter(results.scores.values()))[part]["photos"]  # the same ones for every run
+    photos = {key: next(iter(results.scores.values()))[key]["photos"] for key in parts}  # the same ones for every run
     rows, sentences = [], []
     for name in repeats.listed["replicates"]:
         shown = escape(name) + results.marks.get(name, "")
@@ -81,11 +82,20 @@ def _describe_replicates(repeats: Repeats, results: Results) -> list[str]:
             rows.append([shown, NOT_RUN, *["–"] * (len(parts) + 2)])
             continue
         accuracy, seeds = repeats.replicates[name]["accuracy"], len(repeats.replicates[name]["seeds"])
-        values, mean, sd = (accuracy[part][key] for key in ("values", "mean", "sd"))
-        error = math.sqrt(mean * (1 - mean) / photos)
-        spreads = [f"{percent(accuracy[key]['mean'])} ± {percent(accuracy[key]['sd'])}" for key in parts]
-        rows.append([shown, str(seeds), *spreads, f"{percent(min(values))} – {percent(max(values))}", percent(error)])
-        sentences.append(f"{shown}: {_weigh_seed(sd, seeds, error, part, photos)}.")
+        values = {key: restore_shares(accuracy[key]["values"], photos[key]) for key in parts}
+        mean, sd = values[part].mean(), accuracy[part]["sd"]
+        error = math.sqrt(mean * (1 - mean) / photos[part])
+        spreads = [f"{percent(values[key].mean())} ± {percent(accuracy[key]['sd'])}" for key in parts]
+        rows.append(
+            [
+                shown,
+                str(seeds),
+                *spreads,
+                f"{percent(values[part].min())} – {percent(values[part].max())}",
+                percent(error),
+            ]
+        )
+        sentences.append(f"{shown}: {_weigh_seed(sd, seeds, error, part, photos[part])}.")
     header = ["Run", "Seeds", *(f"{key.capitalize()} %" for key in parts), f"Lowest – highest on {part}"]
     header.append("Standard error of one accuracy, points")
     rules = (
@@ -144,7 +154,10 @@ def _list_fold_scores(repeats: Repeats, results: Results, name: str) -> list[obj
     accuracy, photos = document["accuracy"], document["photos"]
     row = [shown, len(accuracy["values"]), f"{photos:,}", percent(accuracy["pooled"])]
     row.append(say_interval(*wilson_interval(accuracy["pooled"], photos)))
-    row += [percent(accuracy["sd"]), f"{document['f1']['pooled']:.4f}"]
+    predictions, pooled = repeats.predictions[name], document["f1"]["pooled"]
+    classes = list(results.download["classes"])
+    f1 = score_macro(predictions["actual"], predictions["predicted"], classes)["f1"]  # all its digits
+    row += [percent(accuracy["sd"]), f"{f1 if round(f1, 6) == pooled else pooled:.4f}"]
     return [*row, percent(own[results.part]["accuracy"]) if own else NOT_RUN]
 
 

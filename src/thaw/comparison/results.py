@@ -7,17 +7,21 @@ import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from thaw.base import paths
 from thaw.base.errors import InputError, kind
 from thaw.base.files import MADE_AGAIN, read_json
-from thaw.base.names import BASELINE, PRETRAINED
+from thaw.base.names import BASELINE, PARTS, PRETRAINED
 from thaw.base.sections import validate
 from thaw.base.spreadsheets import release
 from thaw.comparison.documents import Document, Evaluation, Origin
 from thaw.comparison.inference import wilson_interval
 from thaw.comparison.sections import Report
+from thaw.explanation.sections import Explain
+from thaw.export.sections import Export
 from thaw.photos.sections import Dataset
 from thaw.training.sections import BaselineRun, FinetuneRun, Folds, FrozenRun, Phase, Replicates
 
@@ -50,6 +54,14 @@ class Table(Protocol):
     @property
     def folds(self) -> Mapping[str, Folds]:
         """The runs that are cross-validated, by name."""
+
+    @property
+    def export(self) -> Mapping[str, Export]:
+        """The runs that are exported, by name."""
+
+    @property
+    def explain(self) -> Mapping[str, Explain]:
+        """The runs whose networks are explained, by name."""
 
     @property
     def report(self) -> Report:
@@ -90,6 +102,7 @@ class Results(NamedTuple):
     part: Literal["test", "validation"]  # the part that counts: validation where the split has no test part
     margin: float = 0.02  # of accuracy that a run may lose and still be as good as the best
     replicated: Sequence[str] = ()  # the runs that the parameters have trained with other seeds
+    explained: Sequence[str] = ()  # those whose networks they have explained
 
     def has(self, run: Run) -> bool:
         """Return whether a Run of `listed` has been run."""
@@ -113,6 +126,10 @@ def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
     scores = {
         run.name: read_metrics(folder / paths.find_evaluation(run.name), run.name, shape=Evaluation) for run in runs
     }
+    for document in scores.values():
+        for part in PARTS:
+            if part in document:
+                document[part]["accuracy"] = float(restore_shares(document[part]["accuracy"], document[part]["photos"]))
     part = _find_part(scores, folder)
     needed = {run.backbone for run in runs}
     marks, notes = mark_weights({name: document for name, document in weights.items() if name in needed})
@@ -130,7 +147,13 @@ def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
         part=part,
         margin=params.report.margin / 100,
         replicated=list(params.replicates),
+        explained=list(params.explain),
     )
+
+
+def restore_shares(shares: ArrayLike, photos: int) -> np.ndarray:
+    """Return shares of so many `photos` with all digits: the metrics have six, and what prints them rounds again."""
+    return np.rint(np.asarray(shares, float) * photos) / photos
 
 
 def _read_weights(runs: list[Run], listed: list[Run], folder: pathlib.Path) -> dict[str, dict[str, Any]]:

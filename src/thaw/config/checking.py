@@ -11,6 +11,8 @@ from thaw.base.errors import InputError, kind
 from thaw.base.names import BASELINE, PRETRAINED
 from thaw.base.sections import Compute, Section, validate
 from thaw.comparison.sections import Report
+from thaw.explanation.sections import Explain
+from thaw.export.sections import Export
 from thaw.networks.architectures import ARCHITECTURES
 from thaw.networks.sections import Head, find_faults, find_smallest_size
 from thaw.photos.sections import Dataset
@@ -40,6 +42,8 @@ class Params(NamedTuple):
     report: Report
     replicates: dict[str, Replicates] = {}  # run -> how often it is trained
     folds: dict[str, Folds] = {}
+    export: dict[str, Export] = {}
+    explain: dict[str, Explain] = {}
 
     def find_phases(self, run: str) -> tuple[str, list[FrozenRun | FinetuneRun]]:
         """Return (what the first phase starts from, as ``pretrained/BACKBONE``, the phases that lead to `run`).
@@ -88,6 +92,8 @@ ENTRIES: dict[str, type[Section]] = {  # name -> entry
     "finetune": FinetuneRun,
     "replicates": Replicates,
     "folds": Folds,
+    "export": Export,
+    "explain": Explain,
 }
 
 
@@ -166,8 +172,21 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
     for name, run in finetune.items():
         if run:
             yield from _check_finetune(run, values, f"{file}: finetune.{name}")
+    heads = {
+        f"{file}: {BASELINE}": values.get(BASELINE),
+        **{f"{file}: frozen.{name}": run for name, run in frozen.items()},
+    }
+    for place, run in heads.items():
+        if run and run.layer_decay is not None:
+            yield f"{place}.layer_decay: must be left out, no block of a backbone trains (got {kind(run.layer_decay)})"
     for section in ("replicates", "folds"):
         yield from _check_repetitions(section, values, file)
+    for name in values["export"]:
+        if name not in runs:
+            yield _say_unknown(f"{file}: export.{name}", runs, name)
+    for name in values["explain"]:
+        if name not in runs:
+            yield _say_unknown(f"{file}: explain.{name}", runs, name)
 
 
 def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Iterator[str]:
@@ -208,6 +227,10 @@ def _check_repetitions(section: str, values: dict[str, Any], file: str) -> Itera
         if repetition and known and repetition.backbone != backbone:
             place = f"{file}: {section}.{name}.backbone"
             yield f"{place}: must be that of the run, {backbone} (got {kind(repetition.backbone)})"
+        phases = [phase for phase in (run, finetune.get(name)) if phase]
+        if section == "folds" and any(phase.early_stopping for phase in phases):
+            # A fold has no photos but those to train on and those to score.
+            yield f"{file}: folds.{name}: must be of a run without early_stopping: it would choose on what it scores"
 
 
 def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:

@@ -27,11 +27,12 @@ def find_preset(name: str, root: pathlib.Path = ROOT) -> pathlib.Path:
 def read_preset(name: str, root: pathlib.Path = ROOT) -> dict[Any, Any]:
     """Return the parameters of preset `name`: params.yaml, whose sections those of `presets/NAME.yaml` replace.
 
-    Its runs are not those of params.yaml: what is not to be repeated by its own file is not repeated.
+    Its runs are not those of params.yaml: what its own file does not have repeated, exported or explained is not.
 
     Raises InputError where there is no such preset, or with every fault of the result.
     """
     path = find_preset(name, root)
-    document = {**read_yaml(root / PARAMS), "replicates": {}, "folds": {}, **read_yaml(path)}
+    others: dict[str, Any] = {"replicates": {}, "folds": {}, "export": {}, "explain": {}}
+    document = {**read_yaml(root / PARAMS), **others, **read_yaml(path)}
     check(document, f"presets/{path.name}")
     return document

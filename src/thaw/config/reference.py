@@ -16,11 +16,25 @@ from thaw.base.sections import Compute, Section
 from thaw.comparison.sections import Report
 from thaw.comparison.words import to_markdown
 from thaw.config.presets import ROOT
+from thaw.explanation.sections import Explain
+from thaw.export.sections import Export
 from thaw.networks.sections import BaselineNetwork, Head, Unfreeze
 from thaw.photos.sections import Archive, Folder, Sample, Tfds
 from thaw.records.sections import Augmentation, Image
 from thaw.split.sections import Split
-from thaw.training.sections import Adam, BaselineRun, FinetuneRun, Folds, FrozenRun, Replicates, Sgd, Training
+from thaw.training.sections import (
+    Adam,
+    AdamW,
+    BaselineRun,
+    EarlyStopping,
+    FinetuneRun,
+    Folds,
+    FrozenRun,
+    Replicates,
+    Schedule,
+    Sgd,
+    Training,
+)
 from thaw.weights.sections import Backbone, Pretraining
 
 FILE = ROOT / "docs" / "params.md"
@@ -54,9 +68,13 @@ CHAPTERS = [
     Chapter("report", [Report]),
     Chapter("replicates", [Replicates]),
     Chapter("folds", [Folds]),
+    Chapter("export", [Export]),
+    Chapter("explain", [Explain]),
     Chapter("unfreeze", [Unfreeze]),
     Chapter("head", [Head]),
-    Chapter("optimizer", [Adam, Sgd], "Key of every run."),
+    Chapter("optimizer", [Adam, AdamW, Sgd], "Key of every run."),
+    Chapter("schedule", [Schedule]),
+    Chapter("early_stopping", [EarlyStopping]),
     Chapter("augmentation", [Augmentation]),
 ]
 
@@ -125,7 +143,7 @@ def _say_values(schema: dict[str, Any]) -> str:
         title = next(chapter.title for chapter in CHAPTERS if name in [cls.__name__ for cls in chapter.mappings])
         return f"mapping [`{title}`](#{title})"
     if "oneOf" in schema:
-        return _say_values(schema["oneOf"][0])  # of one chapter
+        return " or ".join(dict.fromkeys(map(_say_values, schema["oneOf"])))  # some are of one chapter
     if "const" in schema:
         return f"`{_write(schema['const'])}`"
     if "enum" in schema:
@@ -133,6 +151,8 @@ def _say_values(schema: dict[str, Any]) -> str:
     if schema["type"] == "array":
         few = "" if "minItems" not in schema else f", {schema['minItems']} at least"
         return f"list{few}: {_say_values(schema['items'])}"
+    if schema["type"] == "object":
+        return f"mapping of names to {_say_values(schema['additionalProperties'])}"
     if schema["type"] == "string":
         return f"text that matches `{schema['pattern']}`" if "pattern" in schema else "text"
     kinds = {"integer": "whole number", "number": "number", "boolean": "`true` or `false`", "null": "`null`"}

@@ -1,12 +1,9 @@
 """One trained run, scored once on every part."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-import scipy.special
 
 from thaw.base.names import PARTS
 from thaw.evaluation import scoring
@@ -41,15 +38,5 @@ def evaluate(network: Network, description: RunDescription, records: pathlib.Pat
         scores[part] = {key: round(value, 6) for key, value in scoring.score(labels, logits).items()}
         by_class.append(scoring.score_classes(labels, logits, classes).round(6).assign(part=part))
         if part != "train":
-            predictions.append(_tabulate(part, ids, labels, logits, classes))
+            predictions.append(scoring.tabulate_predictions(ids, {"part": part}, labels, logits, classes))
     return Evaluation({part: scores[part] for part in reversed(parts)}, pd.concat(by_class), pd.concat(predictions))
-
-
-def _tabulate(
-    part: str, ids: np.ndarray, labels: np.ndarray, logits: np.ndarray, classes: Sequence[str]
-) -> pd.DataFrame:
-    """Return a row per photo: id, part, actual, predicted, and the probability of each class."""
-    probabilities = scipy.special.softmax(logits.astype(np.float64), axis=1).round(5)
-    names = np.array(classes)
-    table = {"id": ids, "part": part, "actual": names[labels], "predicted": names[logits.argmax(axis=1)]}
-    return pd.DataFrame({**table, **{f"p_{label}": probabilities[:, i] for i, label in enumerate(classes)}})

@@ -1,6 +1,7 @@
 """Scores and their intervals, from labels and logits. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,3 +38,16 @@ def score_classes(labels: np.ndarray, logits: np.ndarray, classes: Sequence[str]
         labels, logits.argmax(axis=1), labels=range(len(classes)), zero_division=0
     )
     return pd.DataFrame({"class": classes, "precision": precision, "recall": recall, "f1": f1, "photos": photos})
+
+
+def tabulate_predictions(
+    ids: np.ndarray, also: Mapping[str, Any], labels: np.ndarray, logits: np.ndarray, classes: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row per photo: id, the columns `also`, actual, predicted, and p_CLASS, the probability of each class.
+
+    `ids` (n,) str, `labels` (n,) int and `logits` (n, classes) float are those of the photos; probabilities have five
+    digits.
+    """
+    probabilities, names = scipy.special.softmax(logits.astype(np.float64), axis=1).round(5), np.array(classes)
+    table = {"id": ids, **also, "actual": names[labels], "predicted": names[logits.argmax(axis=1)]}
+    return pd.DataFrame({**table, **{f"p_{label}": probabilities[:, i] for i, label in enumerate(classes)}})

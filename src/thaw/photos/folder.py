@@ -1,6 +1,8 @@
 """Photos in class folders on this machine."""
 
 import pathlib
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from thaw.base.errors import InputError
@@ -11,6 +13,7 @@ from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, f
 from thaw.photos.sections import Folder
 
 LARGEST = 2**30  # bytes of a file: it is read whole, and no photo comes near
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif")  # of hidden files that may be meant as photos
 SHOWN = 5  # names in a message; of others their number
 
 Parts = tuple[str, ...]  # ("CLASS", "FILE"): what lies below the place of the class folders
@@ -52,7 +55,8 @@ def yield_photos(entries: Mapping[Parts, str], read: Callable[[Parts], bytes], p
 
     `entries` has what lies at the place of the class folders, and in them, with its kind: FILE, FOLDER or another in
     words. `read` returns the content of a file. Credits come from a list beside the class folders (see `read_credits`).
-    Other files there, and hidden ones, are passed over; what is neither a file nor a folder is named on stderr.
+    Other files there, and hidden ones, are passed over; what is neither a file nor a folder is named on stderr, and how
+    many hidden files look like photos by their names.
 
     `place` begins the text of the InputError that is raised, before the first photo is read, unless there are two class
     folders or more, their names in UTF-8, none of them empty or a broken link, with files alone in them; and a list of
@@ -60,6 +64,8 @@ def yield_photos(entries: Mapping[Parts, str], read: Callable[[Parts], bytes], p
     """
     visible = {parts: kind for parts, kind in entries.items() if all(map(is_visible, parts))}
     passed = [f"{_show(parts)} ({kind})" for parts, kind in visible.items() if kind not in (FILE, FOLDER)]
+    hidden = _count_hidden(entries)
+    passed += [f"{show_name(name)} ({count:,} hidden)" for name, count in hidden.items()]
     if passed:
         say(f"{place}: passed over: {_enumerate(passed)}")
     lists = [name for name in LISTS if (name,) in entries]
@@ -67,7 +73,7 @@ def yield_photos(entries: Mapping[Parts, str], read: Callable[[Parts], bytes], p
         if entries[name,] != FILE:
             raise InputError(f"{place}: {name}: must be a file (it is {entries[name,]})")
     photos = [parts for parts, kind in visible.items() if len(parts) == 2 and kind == FILE]
-    _check_classes(visible, photos, place)
+    _check_classes(visible, photos, hidden, place)
     credits = {}
     if lists:
         credits = read_credits(read((lists[0],)), lists[0], ["/".join(parts) for parts in photos], place)
@@ -96,8 +102,23 @@ def _list(folder: pathlib.Path) -> Iterator[tuple[Parts, str]]:
                 yield (path.name, inner.name), find_kind(inner)
 
 
-def _check_classes(visible: Mapping[Parts, str], photos: Iterable[Parts], place: str) -> None:
-    """Raise InputError unless these are class folders as `yield_photos` needs them; `photos` are the files in them."""
+def _count_hidden(entries: Mapping[Parts, str]) -> Counter[str]:
+    """Return {class folder: hidden files in it that look like photos}; what macOS keeps beside each file does not."""
+    return Counter(
+        parts[0]
+        for parts, kind in entries.items()
+        if len(parts) == 2 and kind == FILE and is_visible(parts[0]) and not is_visible(parts[1])
+        if parts[1].lower().endswith(SUFFIXES) and not parts[1].startswith("._")
+    )
+
+
+def _check_classes(
+    visible: Mapping[Parts, str], photos: Iterable[Parts], hidden: Mapping[str, int], place: str
+) -> None:
+    """Raise InputError unless these are class folders as `yield_photos` needs them.
+
+    `photos` are the files in them, `hidden` is what `_count_hidden` returns.
+    """
     inner = next((parts for parts, kind in visible.items() if len(parts) == 2 and kind == FOLDER), None)
     if inner is not None:
         # One level too high or too low, and the names of the classes would be wrong, and nothing would show it.
@@ -111,9 +132,13 @@ def _check_classes(visible: Mapping[Parts, str], photos: Iterable[Parts], place:
     classes = {parts[0]: _show(parts) for parts, kind in visible.items() if len(parts) == 1 and kind == FOLDER}
     used = {parts[0] for parts in photos}
     full = [shown for name, shown in classes.items() if name in used]
-    empty = [shown for name, shown in classes.items() if name not in used]
+    empty = [
+        f"{shown}: none" + (f", {hidden[name]:,} hidden" if name in hidden else "")
+        for name, shown in classes.items()
+        if name not in used
+    ]
     if empty or len(full) < 2:
-        each = f", each with files that are not hidden ({_enumerate(empty)}: none)" if empty else ""
+        each = f", each with files that are not hidden ({'; '.join(empty[:SHOWN])})" if empty else ""
         raise InputError(
             f"{place}: must hold a folder of photos for each class{each}, two at least (got {_enumerate(full)})"
         )
@@ -124,13 +149,17 @@ def _check_classes(visible: Mapping[Parts, str], photos: Iterable[Parts], place:
 
 
 def _say_alike(classes: Iterable[str], place: str) -> None:
-    """Say on stderr which classes have names that differ in case alone: they may be meant as one."""
+    """Say on stderr which classes have names that look alike, but for case: they may be meant as one."""
     alike: dict[str, set[str]] = {}
     for name in classes:
-        alike.setdefault(name.casefold(), set()).add(name)
+        shown = "".join(
+            letter for letter in unicodedata.normalize("NFKC", name) if unicodedata.category(letter) != "Cf"
+        )
+        alike.setdefault(shown.casefold(), set()).add(name)
     for names in alike.values():
         if len(names) > 1:
-            say(f"{place}: two classes, though their names differ in case alone: {_enumerate(sorted(names))}")
+            told = _enumerate([ascii(name)[1:-1] if not name.isprintable() else name for name in sorted(names)])
+            say(f"{place}: two classes, though their names differ in case alone or in what does not show: {told}")
 
 
 def _show(parts: Parts) -> str:

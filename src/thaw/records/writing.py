@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import PIL.Image
 
 from thaw.base.errors import InputError
 from thaw.base.files import digest_of, publish, sync_to_disk, write_json, write_table
 from thaw.base.names import PARTS
 from thaw.base.progress import say, track
 from thaw.base.quiet import tf
-from thaw.pictures.decoding import UnreadablePicture, read_picture
+from thaw.pictures.decoding import UnreadablePicture
+from thaw.pictures.preparing import prepare
 from thaw.records.sections import Image
 from thaw.records.verifying import INDEX, LABELS
 
@@ -29,16 +29,6 @@ class Shard(NamedTuple):
     written: list[dict[str, Any]]  # the rows of the table: part, id, label, crc32
     converted: list[dict[str, str]]  # id, class and reason
     set_aside: list[dict[str, str]]  # id, class, part and reason
-
-
-def prepare(path: pathlib.Path, size: int) -> tuple[np.ndarray, str | None]:
-    """Return (pixels, note): the photo at `path` as (size, size, 3) uint8, and what had to be converted, or None.
-
-    As `thaw.pictures.decoding` reads it, resized to a square by Pillow's antialiased bilinear filter. Raises
-    UnreadablePicture, with the reason, for a file that cannot be read whole.
-    """
-    picture = read_picture(path)
-    return np.asarray(picture.image.resize((size, size), PIL.Image.Resampling.BILINEAR)), picture.note
 
 
 def write_records(

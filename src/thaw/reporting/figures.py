@@ -206,8 +206,8 @@ def _show_tradeoff(
     columns = ["number", "run", "family", cost, "part", "accuracy", "low", "high"]
     return Drawing(
         name,
-        f"{_count_runs(runs, part)} against {label}; on the Pareto front of {part}: "
-        f"{', '.join(map(escape, runs['run'][front]))}",
+        f"{_count_runs(runs, part)} against {label}; on the Pareto front of {part}, which describes these photos and "
+        f"chooses no run: {', '.join(map(escape, runs['run'][front]))}",
         runs[columns].assign(pareto_front=front),
         functools.partial(plotting.draw_tradeoff, runs, cost, label, part, [*notes, *evidence.results.notes]),
     )
@@ -253,7 +253,7 @@ def _list_reliability(evidence: Evidence) -> list[Drawing]:
     if not panels:
         return []
     best = min(panels, key=lambda panel: panel.error)
-    least = f"{escape(best.title)} errs least there, by {100 * best.error:.1f} %"
+    least = f"on these photos, which choose no run, {escape(best.title)} errs least, by {100 * best.error:.1f} %"
     words = f"reliability diagrams of {len(panels)} runs on {part}; {least}"
     draw = functools.partial(plotting.draw_reliability, panels, part, results.notes)
     return [Drawing("reliability", words, pd.concat(tables, ignore_index=True), draw)]

@@ -13,6 +13,8 @@ import pandas as pd
 from thaw.base import paths
 from thaw.base.names import PARTS
 from thaw.comparison.claims import describe_claims
+from thaw.comparison.exports import Exports, describe_exports, tabulate_export_times
+from thaw.comparison.labels import LabelIssues, describe_issues
 from thaw.comparison.pairs import Evidence, describe_differences, describe_trainings
 from thaw.comparison.published import describe_published, is_tf_flowers
 from thaw.comparison.repeats import Repeats, describe_repeats
@@ -21,6 +23,7 @@ from thaw.comparison.words import NO_TEST, code, escape, say_count, to_markdown
 from thaw.evaluation.latency import BATCHES
 from thaw.reporting.answer import summarize_answer
 from thaw.reporting.backbones import describe_backbones
+from thaw.reporting.explanations import describe_explanations
 from thaw.reporting.figures import Drawing
 from thaw.reporting.groups import describe_groups
 from thaw.reporting.photos import SAMPLE, describe_answers
@@ -30,12 +33,19 @@ from thaw.reporting.timing import Latency, describe_machine, read_training_time
 
 
 def write_results(
-    evidence: Evidence, by_class: pd.DataFrame, size: int, drawings: Sequence[Drawing], repeats: Repeats
+    evidence: Evidence,
+    by_class: pd.DataFrame,
+    size: int,
+    drawings: Sequence[Drawing],
+    repeats: Repeats,
+    issues: LabelIssues,
+    exports: Exports,
 ) -> str:
     """Return the text of report.md: the same results give the same text, on any machine and on any day.
 
     `by_class` has the best run's scores by class, `size` is the side of the photos in pixels, `drawings` are the
-    figures that stand in report/figures, `repeats` what came of the runs that were trained again.
+    figures that stand in report/figures, `repeats` what came of the runs that were trained again, `issues` the labels
+    that may be wrong, `exports` what came of the runs that were exported.
     """
     results, best = evidence.results, evidence.best
     figures = {drawing.name: show(drawing, "figures") for drawing in drawings}
@@ -55,8 +65,11 @@ def write_results(
         best=escape(best) + results.marks[best],
         classes=_tabulate_classes(by_class, results.part),
         answers=describe_answers(evidence),
+        explanations=describe_explanations(evidence, figures),
+        issues=describe_issues(issues, results),
         differences=describe_differences(evidence),
         repeats=describe_repeats(repeats, results),
+        exports=describe_exports(exports, results),
         trainings=describe_trainings(evidence),
         claims=describe_claims(evidence) if ours else "",
         published=describe_published(results) if ours else "",
@@ -66,12 +79,16 @@ def write_results(
 
 
 def write_costs(
-    results: Results, latencies: Mapping[str, Latency], drawing: Drawing | None, folder: str | pathlib.Path = "."
+    results: Results,
+    latencies: Mapping[str, Latency],
+    drawing: Drawing | None,
+    exports: Exports,
+    folder: str | pathlib.Path = ".",
 ) -> str:
     """Return the text of cost.md: what was measured in time and memory, and the machine that this process runs on.
 
     Reads the timings of training and preprocessing below `folder`; `latencies` is {run: Latency} of every run, and
-    `drawing` the figure of them in report/cost, None where there is none.
+    `drawing` the figure of them in report/cost, None where there is none. `exports` are the exported runs.
     """
     return _join(
         "cost.md.j2",
@@ -80,6 +97,8 @@ def write_costs(
         latencies=tabulate_latencies(results, latencies),
         figure=show(drawing, "cost") if drawing else "",
         batches=" and ".join(f"{count} batches of {size}" for size, count in BATCHES.items()),
+        exports=tabulate_export_times(exports, results),
+        alone=BATCHES[1],
         preprocess=read_metrics(pathlib.Path(folder) / paths.PREPROCESSING_TIME, "preprocess"),
         notes=_list_notes(results),
     )

@@ -1,4 +1,5 @@
-"""Photos in the report, each with its credit: a sample of every class, and what two runs get wrong and right.
+"""Photos in the report, each with its credit: a sample of every class, what two runs get wrong and right, and where
+those look that are explained, and the photos whose labels may be wrong.
 
 They stand in report.html alone, which git does not keep: photos belong to those who took them.
 """
@@ -9,17 +10,21 @@ import io
 import itertools
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from thaw.base import paths
 from thaw.base.files import read_table
+from thaw.comparison.labels import SUSPECTS
 from thaw.comparison.pairs import Evidence
 from thaw.comparison.results import rank_runs, read_plot
 from thaw.comparison.words import clean, escape
+from thaw.explanation.overlays import lay_over
 from thaw.pictures.decoding import read_picture
+from thaw.reporting.explanations import read_maps
 
 SIZE, QUALITY = 160, 60  # pixels, the longer side of a thumbnail, and its JPEG quality: some 5 KB each
 
@@ -31,6 +36,9 @@ MOST_GROUPS, MOST_OF_GROUP = 6, 6  # groups of near duplicates that are shown, a
 
 
 MOST_WRONG, MOST_RIGHT, RIGHT_OF_CLASS = 24, 12, 2  # photos shown of a run; those it has right, also of a class
+
+
+MOST_SUSPECTS = 24  # photos shown of those whose labels may be wrong
 
 
 # Paragraphs of report.md; in report.html the photos stand in their place.
@@ -76,8 +84,12 @@ def pick_runs(evidence: Evidence) -> list[str]:
     return list(dict.fromkeys(name for name in (ranking[0], frozen) if name))
 
 
-def show_photos(evidence: Evidence, folder: str | pathlib.Path = ".") -> dict[str, str]:
+def show_photos(
+    evidence: Evidence, folder: str | pathlib.Path = ".", suspects: pd.DataFrame | None = None
+) -> dict[str, str]:
     """Return {paragraph of report.md: the HTML with the photos that takes its place}, from data/raw below `folder`.
+
+    `suspects` are the labels that may be wrong, as `comparison.labels` has their table; None leaves their place alone.
 
     The same photos and answers are shown every time: of a class the first by id, of a run's answers the surest. Where
     there is no data/raw, as in a clone without the data, the HTML says so.
@@ -85,14 +97,15 @@ def show_photos(evidence: Evidence, folder: str | pathlib.Path = ".") -> dict[st
     folder = pathlib.Path(folder)
     raw = folder / paths.RAW
     if not (raw / "manifest.csv").exists():
-        return dict.fromkeys((SAMPLE, ANSWERS), "<p>No photos here: <code>data/raw</code> was missing.</p>\n")
+        return dict.fromkeys((SAMPLE, ANSWERS, SUSPECTS), "<p>No photos here: <code>data/raw</code> was missing.</p>\n")
     photos = read_plot(raw / "manifest.csv", dtype=str)
     photos = photos.merge(read_plot(folder / paths.CREDITS, dtype=str), how="left", on="file")
     photos = photos[["class", "id", "file", "author", "licence", "url"]].fillna("")
-    return {
+    shown = {
         SAMPLE: _show_sample(photos, raw) + _show_groups(photos, folder),
-        ANSWERS: _show_answers(evidence, photos, raw),
+        ANSWERS: _show_answers(evidence, photos, folder),
     }
+    return shown if suspects is None else {**shown, SUSPECTS: _show_suspects(suspects, photos, raw)}
 
 
 def name_licence(licence: str) -> str:
@@ -101,13 +114,18 @@ def name_licence(licence: str) -> str:
     return f"CC {match['kind'].upper()} {match['version']}" if match else licence
 
 
-def shrink(path: pathlib.Path) -> bytes | None:
-    """Return the photo at `path` as a JPEG file with sides of SIZE pixels at most, upright, or None if unreadable."""
+def shrink(path: pathlib.Path, heat: np.ndarray | None = None) -> bytes | None:
+    """Return the photo at `path` as a JPEG file with sides of SIZE pixels at most, upright, or None if unreadable.
+
+    With `heat` (h, w), in [0, 1], it lies under this map.
+    """
     try:
         photo = read_picture(path, least=2 * SIZE).image
     except OSError:
         return None
     photo.thumbnail((SIZE, SIZE))
+    if heat is not None:
+        photo = lay_over(photo, heat)
     stream = io.BytesIO()
     photo.save(stream, "JPEG", quality=QUALITY, optimize=True, comment=b"")
     return stream.getvalue()
@@ -143,11 +161,14 @@ def _show_groups(photos: pd.DataFrame, folder: pathlib.Path) -> str:
     return text
 
 
-def _show_answers(evidence: Evidence, photos: pd.DataFrame, raw: pathlib.Path) -> str:
+def _show_answers(evidence: Evidence, photos: pd.DataFrame, folder: pathlib.Path) -> str:
     found = dict(zip(zip(photos["class"], photos["id"], strict=True), photos.itertuples(), strict=True))
     text = ""
+    raw = folder / paths.RAW
     for name in pick_runs(evidence):
-        table = evidence.predictions[name]
+        table, maps = evidence.predictions[name], {}
+        if name in evidence.results.explained:
+            maps = read_maps(name, folder)
         table = table[table["part"] == evidence.results.part].rename_axis("id").reset_index()
         table = table.sort_values(["confidence", "id"], ascending=[False, True])
         wrong, right = table[~table["right"]], table[table["right"]]
@@ -157,25 +178,44 @@ def _show_answers(evidence: Evidence, photos: pd.DataFrame, raw: pathlib.Path) -
         title = _show(name) + evidence.results.marks[name]
         count = f"{len(shown)} of {len(wrong):,}" if len(shown) < len(wrong) else f"{len(wrong):,}"
         text += f"<h3>{title}: {count} wrong, the surest first</h3>\n"
-        text += _arrange([_draw_answer(row, found, raw) for row in shown.itertuples()])
+        text += _arrange([_draw_answer(row, found, raw, maps) for row in shown.itertuples()])
         text += f"<h3>{title}: right, the surest of each class</h3>\n"
-        text += _arrange([_draw_answer(row, found, raw) for row in chosen.itertuples()])
+        text += _arrange([_draw_answer(row, found, raw, maps) for row in chosen.itertuples()])
     return text
 
 
-def _draw_answer(row: Any, found: dict[tuple[str, str], Any], raw: pathlib.Path) -> str:
-    """Return the card of one answer; `found` has the photos by (class, id)."""
+def _draw_answer(row: Any, found: dict[tuple[str, str], Any], raw: pathlib.Path, maps: Mapping[str, np.ndarray]) -> str:
+    """Return the card of one answer, and the same photo under its map; `found` has the photos by (class, id).
+
+    `maps` has the maps by id; without one there is the photo alone.
+    """
     actual, predicted = _show(row.actual), _show(row.predicted)
     caption = f"<b>{actual}</b>, predicted <b>{predicted}</b> ({100 * row.confidence:.1f} %)"
-    return _draw_card(found[row.actual, row.id], raw, caption, f"{row.actual}, predicted {row.predicted}")
+    photo, words = found[row.actual, row.id], f"{row.actual}, predicted {row.predicted}"
+    text = _draw_card(photo, raw, caption, words)
+    if text and row.id in maps:
+        text += _draw_card(photo, raw, f"what speaks for <b>{predicted}</b>", f"{words}: map", maps[row.id])
+    return text
 
 
-def _draw_card(photo: Any, raw: pathlib.Path, caption: str, words: str) -> str:
+def _show_suspects(suspects: pd.DataFrame, photos: pd.DataFrame, raw: pathlib.Path) -> str:
+    """Return the first photos of those whose labels may be wrong."""
+    found = dict(zip(zip(photos["class"], photos["id"], strict=True), photos.itertuples(), strict=True))
+    cards = []
+    for rank, number, given, suggested, confidence in suspects.head(MOST_SUSPECTS).itertuples(index=False):
+        if (given, number) in found:
+            caption = f"{rank}. <b>{_show(given)}</b> ({100 * confidence:.1f} %), <b>{_show(suggested)}</b>?"
+            cards.append(_draw_card(found[given, number], raw, caption, f"{given}, perhaps {suggested}"))
+    title = f"<h3>{len(cards)} of {len(suspects):,}, the least likely label first</h3>\n" if cards else ""
+    return title + _arrange(cards)
+
+
+def _draw_card(photo: Any, raw: pathlib.Path, caption: str, words: str, heat: np.ndarray | None = None) -> str:
     """Return the HTML of a photo with its caption (HTML) and its credit, or "" where it cannot be read.
 
-    `words` say what is to be seen, for those who cannot.
+    `words` say what is to be seen, for those who cannot. With `heat` it lies under this map.
     """
-    content = shrink(raw / photo.file)
+    content = shrink(raw / photo.file, heat)
     if content is None:
         return ""
     source = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"

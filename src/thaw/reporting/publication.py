@@ -8,9 +8,20 @@ from thaw.base import paths
 from thaw.base.files import publish, write_json, write_table, write_text
 from thaw.base.progress import track
 from thaw.comparison.claims import tabulate_claims
-from thaw.comparison.pairs import AS_GOOD, Evidence, find_cheapest, list_standing, read_evidence, tabulate_pairs
+from thaw.comparison.exports import read_exports
+from thaw.comparison.labels import find_issues
+from thaw.comparison.pairs import (
+    AS_GOOD,
+    Evidence,
+    find_cheapest,
+    list_standing,
+    read_evidence,
+    restore_scores,
+    tabulate_pairs,
+)
 from thaw.comparison.repeats import read_repeats
 from thaw.comparison.results import Table, find_run_interval, read_classes, read_metrics, read_results
+from thaw.reporting.explanations import list_embeddings
 from thaw.reporting.figures import Drawing, draw_latency, list_drawings, tabulate_runs
 from thaw.reporting.html import render_page
 from thaw.reporting.pages import write_costs, write_results
@@ -19,6 +30,9 @@ from thaw.reporting.timing import read_latencies
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Columns of tables that hold accuracies, in [0, 1] -> digits that are written of them.
+SHARES = dict.fromkeys(("accuracy", "train", "validation", "test"), 6)
 
 
 def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> None:
@@ -32,11 +46,18 @@ def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> N
     report, results = folder / paths.REPORT, read_results(table, folder)
     for name in results.weights:
         read_metrics(folder / paths.find_weights_metrics(name), "weights", name, "blocks")
-    evidence, latencies = read_evidence(results, folder), read_latencies(results, folder)
-    drawings, latency = list_drawings(evidence, folder), draw_latency(evidence, latencies)
+    evidence, latencies = restore_scores(read_evidence(results, folder)), read_latencies(results, folder)
+    drawings = [*list_drawings(evidence, folder), *list_embeddings(evidence, folder)]
+    latency, repeats, exports = (
+        draw_latency(evidence, latencies),
+        read_repeats(table, folder),
+        read_exports(table, folder),
+    )
+    issues = find_issues(repeats)
     by_class = read_classes(evidence.best, results.part, folder)
-    page = write_results(evidence, by_class, size, drawings, read_repeats(table, folder))
-    costs, photos = write_costs(results, latencies, latency, folder), show_photos(evidence, folder)
+    page = write_results(evidence, by_class, size, drawings, repeats, issues, exports)
+    costs = write_costs(results, latencies, latency, exports, folder)
+    photos = show_photos(evidence, folder, issues.table)
     write_drawings(track(drawings, "report", len(drawings), "figures"), report / "figures")
     write_drawings([latency] if latency else [], report / "cost")
     write_text(report / "report.md", page)
@@ -44,9 +65,11 @@ def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> N
     write_text(report / "cost.md", costs)
     write_text(report / "cost.html", render_page(costs, report))
     accuracies = tabulate_runs(evidence)
-    write_table(folder / paths.ACCURACIES, accuracies[["run", "part", "accuracy", "low", "high", "footnote"]])
+    accuracies = accuracies[["run", "part", "accuracy", "low", "high", "footnote"]].round(SHARES)
+    write_table(folder / paths.ACCURACIES, accuracies)
     write_table(folder / paths.PAIRS, tabulate_pairs(evidence))
     write_table(folder / paths.CLAIMS, tabulate_claims(evidence))
+    write_table(folder / paths.LABEL_ISSUES, issues.table)
     write_json(folder / paths.SUMMARY, summarize_best(evidence))
 
 
@@ -56,7 +79,7 @@ def write_drawings(drawings: Iterable[Drawing], folder: pathlib.Path) -> None:
         scratch.mkdir()
         for drawing in drawings:
             save(drawing.draw(), scratch / f"{drawing.name}.svg")
-            write_table(scratch / f"{drawing.name}.csv", drawing.table)
+            write_table(scratch / f"{drawing.name}.csv", drawing.table.round(SHARES))
 
 
 def save(figure: "Figure", path: pathlib.Path) -> None:
@@ -76,9 +99,9 @@ def summarize_best(evidence: Evidence) -> dict[str, Any]:
     results = evidence.results
     scores = results.scores[evidence.best]
     low, high = find_run_interval(scores, results.part)
-    summary = {"best": evidence.best, "validation": scores["validation"]["accuracy"]}
+    summary = {"best": evidence.best, "validation": round(scores["validation"]["accuracy"], 6)}
     if results.part == "test":
-        summary["test"] = scores["test"]["accuracy"]
+        summary["test"] = round(scores["test"]["accuracy"], 6)
     summary |= {"low": round(low, 6), "high": round(high, 6)}
     summary |= {
         "as_good": len(list_standing(evidence, AS_GOOD)),

@@ -22,8 +22,9 @@ def crossvalidate(
 ) -> tuple[dict[str, Any], pd.DataFrame, list[Unfinished]]:
     """Cross-validate a run over all the records: each photo is scored by a training without it.
 
-    `groups` names the group of near duplicates of each photo, by its id; `seed` deals the folds. Returns (scores, a row
-    with the prediction of each photo, the states of the trainings). Raises InputError where a class has too few photos.
+    `groups` names the group of near duplicates of each photo, by its id; `seed` deals the folds. Returns (scores, a
+    row with the prediction for each photo, the states of the trainings). Raises InputError where a class has too few
+    photos.
     """
     classes, parts = reading.read_index(setting.records)["classes"], place_parts(setting.records)
     read = [reading.read_labels(setting.records, part) for part in parts]
@@ -33,18 +34,17 @@ def crossvalidate(
     logits, states = np.empty((len(labels), len(classes)), np.float32), []
     for fold in track(range(count), f"{repeated.name}: folds", count, "trainings"):
         held = np.flatnonzero(folds == fold)
-        made, kept = train_again(repeated, setting, np.flatnonzero(folds != fold), [held])
-        logits[held] = made[0]
-        states += kept
+        made = train_again(repeated, setting, np.flatnonzero(folds != fold), [held])
+        logits[held] = made.logits[0]
+        states += made.states
     pooled = scoring.score(labels, logits)
     by_fold = [scoring.score(labels[folds == fold], logits[folds == fold]) for fold in range(count)]
     document: dict[str, Any] = {"photos": len(labels)}
     for score in SCORES:
         spread = summarize_spread([scores[score] for scores in by_fold])
         document[score] = {"pooled": round(pooled[score], 6), **spread}
-    named = np.array(classes)
-    table = {"id": ids, "fold": folds + 1, "actual": named[labels], "predicted": named[logits.argmax(axis=1)]}
-    return document, pd.DataFrame(table).sort_values("id"), states
+    table = scoring.tabulate_predictions(ids, {"fold": folds + 1}, labels, logits, classes)
+    return document, table.sort_values("id"), states
 
 
 def deal_folds(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 
 from thaw.base.names import PARTS
 from thaw.base.quiet import keras
@@ -25,6 +26,7 @@ from thaw.store.place import find_unfinished
 from thaw.store.prefixes import Images
 from thaw.store.sources import Inputs, Pixels, Source, read_rows
 from thaw.training.loop import fit
+from thaw.training.recipes import describe_training
 from thaw.training.resuming import Unfinished
 from thaw.training.runs import Setting, Start
 from thaw.training.sections import FinetuneRun, FrozenRun
@@ -40,6 +42,14 @@ class Repeated(NamedTuple):
     phases: Sequence[FrozenRun | FinetuneRun]  # from the pretrained weights on: the run that it starts from, and itself
     start: Start  # the pretrained backbone
     times: int  # seeds, or folds
+
+
+class Again(NamedTuple):
+    """What the training of a run again made."""
+
+    logits: list[np.ndarray]  # (m, classes) float32 for each set of scored photos
+    history: pd.DataFrame  # of the run's own epochs, without what was measured in time
+    states: list[Unfinished]  # of each training: kept, even when it has ended, until the caller discards it
 
 
 class Rows:
@@ -74,13 +84,12 @@ def place_parts(folder: pathlib.Path | str) -> dict[str, np.ndarray]:
 
 def train_again(
     repeated: Repeated, setting: Setting, train_rows: np.ndarray, scored_rows: Sequence[np.ndarray]
-) -> tuple[list[np.ndarray], list[Unfinished]]:
-    """Train a run from the pretrained weights on, through the frozen run that it starts from; return (logits, states).
+) -> Again:
+    """Train a run from the pretrained weights on, through the frozen run that it starts from.
 
     `train_rows` (n,) int are the photos to train on, as rows of `place_parts`, and `scored_rows` those to score when
-    training has ended, an array for each set; the log of the epochs shows the scores on the first. `logits` are
-    (m, classes) float32 for each set, `states` the state of each training: kept, even when it has ended, until the
-    caller discards it, so that of several trainings none is done twice.
+    training has ended, an array for each set; the history has the scores on the first. States are kept so that of
+    several trainings none is done twice.
     """
     index, states = reading.read_index(setting.records), []
     backbone = repeated.start.backbone
@@ -113,9 +122,11 @@ def train_again(
                 ],
             )
         )
-        fit(tail, by_view, scored[0], phase, setting.training, states[-1])
+        about = describe_training(network, backbone["architecture"], repeated.name, phase, setting.records)
+        history = fit(tail, by_view, scored[0], phase, setting.training, states[-1], about)
         before = network.model.get_weights()  # what a file of weights holds: no states of dropout's generators
-    return [tail.predict(source.read_batches(BATCH), verbose=0) for source in scored], states
+    logits = [tail.predict(source.read_batches(BATCH), verbose=0) for source in scored]
+    return Again(logits, history.drop(columns=["seconds", "waiting"]), states)
 
 
 def summarize_spread(values: Sequence[float]) -> dict[str, Any]:

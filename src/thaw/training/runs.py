@@ -13,6 +13,7 @@ import pandas as pd
 from thaw.base import paths
 from thaw.base.files import read_json
 from thaw.base.names import BASELINE, PRETRAINED
+from thaw.base.quiet import keras
 from thaw.base.sections import Compute
 from thaw.networks import classifiers, costs, hdf5
 from thaw.networks.classifiers import Network
@@ -22,8 +23,9 @@ from thaw.records import reading, views
 from thaw.store.opening import Asked, open_run
 from thaw.store.place import find_unfinished
 from thaw.store.prefixes import Images
-from thaw.store.sources import Pixels
+from thaw.store.sources import Batches, Pixels
 from thaw.training.loop import fit
+from thaw.training.recipes import About, describe_training, find_best_epoch
 from thaw.training.resuming import Unfinished
 from thaw.training.sections import BaselineRun, FinetuneRun, FrozenRun, Training
 
@@ -52,6 +54,18 @@ class Start(NamedTuple):
         return found
 
 
+class Opened(NamedTuple):
+    """A run before its first step."""
+
+    network: Network
+    plan: Plan | None  # None for the baseline CNN
+    description: RunDescription
+    tail: keras.Model  # what trains, from the cut on
+    sources: Sequence[Batches]  # its inputs: the views of the train part, then validation
+    about: About
+    seconds: float  # that it took to compute the inputs, or to find them in the store
+
+
 class Trained(NamedTuple):
     """What the training of a run made."""
 
@@ -72,40 +86,54 @@ def read_start(name: str, folder: pathlib.Path | str = ".") -> Start:
 
 def train_baseline(run: BaselineRun, setting: Setting) -> Trained:
     """Train the baseline CNN."""
-    index = reading.read_index(setting.records)
-    network = classifiers.build_baseline(run.network, index["size"], len(index["classes"]))
-    description = _describe(BASELINE, index, network) | {"backbone": None, "network": run.network.model_dump()}
-    return _train(network, None, cast(RunDescription, description), run, setting)
+    return _train(open_baseline(run, setting), run, setting)
 
 
 def train_frozen(name: str, run: FrozenRun, start: Start, setting: Setting) -> Trained:
     """Train the new head of frozen run `name` on the pooled features of its pretrained backbone."""
-    return _train_from(name, run, start, Opening(None, "inference", run.passes), setting)
+    return _train(open_from(name, run, start, setting), run, setting)
 
 
 def finetune(name: str, run: FinetuneRun, start: Start, setting: Setting) -> Trained:
     """Train what fine-tuned run `name` unfreezes, and the head, on from `start`."""
-    return _train_from(name, run, start, Opening(run.unfreeze, run.batch_norm, run.passes), setting)
+    return _train(open_from(name, run, start, setting), run, setting)
 
 
-def _train_from(name: str, run: FrozenRun | FinetuneRun, start: Start, opening: Opening, setting: Setting) -> Trained:
+def open_baseline(run: BaselineRun, setting: Setting) -> Opened:
+    """Return the baseline CNN before its first step."""
+    index = reading.read_index(setting.records)
+    network = classifiers.build_baseline(run.network, index["size"], len(index["classes"]))
+    description = _describe(BASELINE, index, network) | {"backbone": None, "network": run.network.model_dump()}
+    return _open(network, None, cast(RunDescription, description), run, setting)
+
+
+def open_from(name: str, run: FrozenRun | FinetuneRun, start: Start, setting: Setting) -> Opened:
+    """Return run `name`, which starts from `start`, before its first step."""
     index = reading.read_index(setting.records)
     backbone, pretrained = start.backbone, start.name.startswith(PRETRAINED)
     head = _find_head(run) if pretrained else cast(RunDescription, start.description)["head"]
     network = classifiers.build_described(backbone, index["size"], head, len(index["classes"]))
     hdf5.load_weights(network.backbone if pretrained else network.model, start.weights)
-    plan = plan_run(network, backbone["architecture"], opening)
+    plan = plan_run(network, backbone["architecture"], find_opening(run))
     unfreeze(network, plan)
+    unfrozen = plan.opening.unfreeze
     description = _describe(name, index, network) | {
         "backbone": backbone,
         "head": head,
         "from": start.name,
-        "unfreeze": opening.unfreeze and opening.unfreeze.model_dump(exclude_unset=True),
+        "unfreeze": unfrozen and unfrozen.model_dump(exclude_unset=True),
         "batch_norm": plan.batch_norm,
         "cut": plan.cut_name,
         "stored": plan.stored,
     }
-    return _train(network, plan, cast(RunDescription, description), run, setting)
+    return _open(network, plan, cast(RunDescription, description), run, setting)
+
+
+def find_opening(run: FrozenRun | FinetuneRun) -> Opening:
+    """Return what a run asks of its backbone."""
+    if isinstance(run, FinetuneRun):
+        return Opening(run.unfreeze, run.batch_norm, run.passes)
+    return Opening(None, "inference", run.passes)
 
 
 def _find_head(run: FrozenRun | FinetuneRun) -> dict[str, Any]:
@@ -123,14 +151,15 @@ def _describe(name: str, index: dict[str, Any], network: Network) -> dict[str, A
     }
 
 
-def _train(
+def _open(
     network: Network,
     plan: Plan | None,
     description: RunDescription,
     run: BaselineRun | FrozenRun | FinetuneRun,
     setting: Setting,
-) -> Trained:
+) -> Opened:
     start, name, index = time.perf_counter(), description["run"], reading.read_index(setting.records)
+    about = describe_training(network, plan and plan.architecture, name, run, setting.records)
     images = [
         Images(setting.records, "train", views.draw_boxes(run.augmentation, view, index["counts"]["train"]))
         for view in range(run.views)
@@ -140,7 +169,11 @@ def _train(
     behind, counted = ({id(w) for w in model.trainable_weights} for model in (tail, network.model))
     if behind != counted:
         raise RuntimeError(f"{name}: what is left behind the cut does not hold all that is to be trained, and no more")
-    filled = time.perf_counter()
+    return Opened(network, plan, description, tail, sources, about, time.perf_counter() - start)
+
+
+def _train(opened: Opened, run: BaselineRun | FrozenRun | FinetuneRun, setting: Setting) -> Trained:
+    network, plan, description, tail, sources, about, prefix = opened
     state = Unfinished(
         find_unfinished(),
         [
@@ -148,17 +181,17 @@ def _train(
             run.model_dump(mode="json", by_alias=True),
             setting.training.model_dump(),
             setting.compute.model_dump(),
-            index["digest"],
+            reading.read_index(setting.records)["digest"],
             classifiers.digest_weights(network.model),
             type(sources[0]).__name__,
         ],
     )
-    history = fit(tail, sources[:-1], sources[-1], run, setting.training, state)
+    history = fit(tail, sources[:-1], sources[-1], run, setting.training, state, about)
     seconds, waiting = history.pop("seconds"), history.pop("waiting")
     flops = costs.count_run_flops(network, plan and plan.cut)._asdict()
     timing = {
         "seconds": {
-            "prefix": round(filled - start, 2),
+            "prefix": round(prefix, 2),
             "per_epoch": round(seconds.mean(), 3),
             "training": round(seconds.sum(), 2),
         },
@@ -166,8 +199,10 @@ def _train(
         "batches_from": "records" if isinstance(sources[0], Pixels) else "store",
         "peak_memory_mib": round(measure_peak_memory() / 2**20),
     }
-    metrics = {"epochs": run.epochs, "cut": description.get("cut", "pixels"), "flops": flops}
-    return Trained(name, network, description, history, metrics, timing, state)
+    metrics: dict[str, Any] = {"epochs": len(history), "cut": description.get("cut", "pixels"), "flops": flops}
+    if run.early_stopping:
+        metrics["restored_epoch"] = find_best_epoch(history.to_dict("records"), run.early_stopping) + 1
+    return Trained(description["run"], network, description, history, metrics, timing, state)
 
 
 def measure_peak_memory() -> int:

@@ -8,9 +8,17 @@ from thaw.base.sections import Section, Seed
 from thaw.networks.sections import BaselineNetwork, BatchNorm, Head, Unfreeze
 from thaw.records.sections import Augmentation
 
-Rate = Annotated[float, pydantic.Field(gt=0, le=10, description="the same in every step")]
+Rate = Annotated[float, pydantic.Field(gt=0, le=10, description="the same in every step, unless `schedule` moves it")]
 
 Count = Annotated[int, pydantic.Field(ge=2, le=100)]
+
+PositiveWeight = Annotated[float, pydantic.Field(gt=0, le=1e6)]
+
+ClassWeights = Annotated[
+    Annotated[Literal["balanced"], pydantic.Tag("word")]
+    | Annotated[dict[str, PositiveWeight], pydantic.Tag("mapping")],
+    pydantic.Discriminator(lambda value: "mapping" if isinstance(value, dict) else "word"),
+]
 
 # dvc.yaml can name the file of a run's first weights only if the backbone stands in the entry itself.
 OwnBackbone = Annotated[
@@ -46,10 +54,59 @@ class Adam(Section):
     learning_rate: Rate
 
 
+class AdamW(Section):
+    """Adam with decoupled weight decay; its other settings are the defaults of Keras."""
+
+    name: Literal["adamw"] = pydantic.Field(description="the optimizer")
+    learning_rate: Rate
+    weight_decay: float = pydantic.Field(
+        ge=0,
+        le=1,
+        description="of a weight that each step takes away, times the learning rate; biases and what BatchNorm learns "
+        "do not decay",
+        json_schema_extra={"unit": "share"},
+    )
+
+
+class Schedule(Section):
+    """How the learning rate moves over the steps of a phase; without it the rate is the same in every step."""
+
+    shape: Literal["constant", "cosine", "linear"] = pydantic.Field(description="of the fall after the warm-up")
+    warmup: float = pydantic.Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of the steps, over which the rate rises from near 0",
+        json_schema_extra={"unit": "share"},
+    )
+    end: float = pydantic.Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="of the rate that is left at the last step; `constant` takes no notice",
+        json_schema_extra={"unit": "share"},
+    )
+
+
+class EarlyStopping(Section):
+    """When a phase ends before its epochs are over; the weights are then those of its best epoch.
+
+    The epoch is chosen on validation, so the validation accuracy of the run is somewhat too high; that of test is not.
+    """
+
+    monitor: Literal["validation_loss", "validation_accuracy"] = pydantic.Field(description="what is watched")
+    patience: int = pydantic.Field(
+        ge=1,
+        le=1000,
+        description="epochs without a better one after which it ends",
+        json_schema_extra={"unit": "epochs"},
+    )
+
+
 class Phase(Section):
     """One stretch of training with one optimizer."""
 
-    optimizer: Sgd | Adam = pydantic.Field(discriminator="name", description="how the weights move")
+    optimizer: Sgd | Adam | AdamW = pydantic.Field(discriminator="name", description="how the weights move")
     epochs: int = pydantic.Field(
         ge=1,
         le=10_000,
@@ -59,6 +116,39 @@ class Phase(Section):
     augmentation: Augmentation | None = pydantic.Field(
         default=None, description="views of the photos to train on; without it they are seen as they are"
     )
+    schedule: Schedule | None = pydantic.Field(default=None, description="how the learning rate moves")
+    label_smoothing: float = pydantic.Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of each label that is spread over all classes; the losses of the run are then of such labels",
+        json_schema_extra={"unit": "share"},
+    )
+    class_weights: ClassWeights | None = pydantic.Field(
+        default=None,
+        description="of the photos of each class in the loss of training: `balanced` for photos / (classes · photos of "
+        "the class), or a mapping of every class to its weight",
+    )
+    clip_norm: float | None = pydantic.Field(
+        default=None, gt=0, le=1e6, description="largest norm of all gradients of a step together"
+    )
+    layer_decay: float | None = pydantic.Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="of the learning rate of a block that the block before it learns at; the last block has this share "
+        "of the head's rate",
+        json_schema_extra={"unit": "share"},
+    )
+    average: float | None = pydantic.Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="of the moving average of the weights that each step keeps; validation and result are of the "
+        "averaged weights",
+        json_schema_extra={"unit": "share"},
+    )
+    early_stopping: EarlyStopping | None = pydantic.Field(default=None, description="when the phase ends early")
 
     @property
     def views(self) -> int:

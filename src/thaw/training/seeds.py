@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from thaw.base.progress import track
 from thaw.evaluation import scoring
 from thaw.records import reading
@@ -11,25 +13,28 @@ from thaw.training.resuming import Unfinished
 from thaw.training.runs import Setting
 
 
-def replicate(repeated: Repeated, own: Mapping[str, Any], setting: Setting) -> tuple[dict[str, Any], list[Unfinished]]:
-    """Train a run with the seeds that follow the table's; return (how its scores vary, the states of the trainings).
+def replicate(
+    repeated: Repeated, own: Mapping[str, Any], setting: Setting
+) -> tuple[dict[str, Any], pd.DataFrame, list[Unfinished]]:
+    """Train a run with the seeds that follow the table's.
 
-    `own` are the scores of the table's own run by part, which count as those of the first seed.
+    `own` are the scores of the table's own run by part, which count as those of the first seed. Returns (how the scores
+    vary, a row for each epoch of each training with its `seed`, the states of the trainings).
     """
     rows = place_parts(setting.records)
-    parts = [part for part in rows if part != "train"]
+    parts = sorted(rows, key=lambda part: part == "train")  # validation first: the histories have its scores
     labels = {part: reading.read_labels(setting.records, part)[0] for part in parts}
     found: list[dict[str, Any]] = [{part: own[part] for part in parts}]
-    states: list[Unfinished] = []
+    histories, states = [], []
     first, count = setting.training.seed, repeated.times
     for seed in track(range(first + 1, first + count), f"{repeated.name}: other seeds", count - 1, "trainings"):
         seeded = setting._replace(training=setting.training.model_copy(update={"seed": seed}))
-        logits, kept = train_again(repeated, seeded, rows["train"], [rows[part] for part in parts])
-        found.append({part: scoring.score(labels[part], made) for part, made in zip(parts, logits, strict=True)})
-        states += kept
+        made = train_again(repeated, seeded, rows["train"], [rows[part] for part in parts])
+        found.append({part: scoring.score(labels[part], of) for part, of in zip(parts, made.logits, strict=True)})
+        histories.append(made.history.assign(seed=seed))
+        states += made.states
     document: dict[str, Any] = {"seeds": list(range(first, first + count))}
     for score in SCORES:
-        document[score] = {
-            part: summarize_spread([scores[part][score] for scores in found]) for part in reversed(parts)
-        }
-    return document, states
+        document[score] = {part: summarize_spread([scores[part][score] for scores in found]) for part in parts}
+    table = pd.concat(histories, ignore_index=True)
+    return document, table[["seed", *histories[0].columns.drop("seed")]], states

@@ -2,7 +2,8 @@
 
 from thaw.reporting.plotting.answers import MOST_COUNTED, Reliability, draw_classes, draw_confusion, draw_reliability
 from thaw.reporting.plotting.cuts import Strip, draw_cuts
-from thaw.reporting.plotting.epochs import draw_ages, draw_curves, draw_histories
+from thaw.reporting.plotting.embedding import draw_embedding
+from thaw.reporting.plotting.epochs import draw_ages, draw_curves, draw_histories, draw_rates
 from thaw.reporting.plotting.published import draw_published
 from thaw.reporting.plotting.runs import draw_experiments, draw_overview, draw_strategies, draw_tradeoff, find_front
 from thaw.reporting.plotting.style import (
@@ -41,10 +42,12 @@ __all__ = [
     "draw_confusion",
     "draw_cuts",
     "draw_curves",
+    "draw_embedding",
     "draw_experiments",
     "draw_histories",
     "draw_overview",
     "draw_published",
+    "draw_rates",
     "draw_reliability",
     "draw_strategies",
     "draw_tradeoff",

@@ -11,6 +11,7 @@ from thaw.reporting.plotting.style import (
     FAINT,
     INK,
     LOOKS,
+    PALE,
     PART_COLOURS,
     SCRATCH,
     Entry,
@@ -93,6 +94,27 @@ def draw_histories(runs: Iterable[tuple[str, pd.DataFrame]], notes: Sequence[str
         lines, names = [entry.drawn for entry in entries], [entry.words for entry in entries]
         figure.legend(lines, names, loc="outside upper left", ncols=2, fontsize=8.5)
         add_notes(figure, notes)
+    return figure
+
+
+def draw_rates(table: pd.DataFrame, suggested: float, run: str) -> "Figure":
+    """Return a Figure of the loss against the learning rate of a search; a line marks the `suggested` rate.
+
+    `table` has a row a step: rate, loss in nats, and smoothed, its moving mean.
+    """
+    with use_style():
+        figure = make_figure(3.0)
+        axes = figure.subplots()
+        axes.plot(table["rate"], table["loss"], color=PALE, lw=1)
+        axes.plot(table["rate"], table["smoothed"], color=INK)
+        axes.axvline(suggested, color=FAINT, ls=(0, (4, 2)))
+        axes.annotate(
+            f"{suggested:.1e}", (suggested, 1), (4, -4), xycoords=("data", "axes fraction"),
+            textcoords="offset points", va="top",
+        )  # fmt: skip
+        # Where the loss diverges it would squeeze all else.
+        axes.set(xscale="log", ylim=(0, 1.5 * float(table["smoothed"].iloc[0])))
+        axes.set(xlabel="learning rate", ylabel="loss of a batch, nats", title=f"{run}: a step for each rate")
     return figure
 
 

@@ -192,10 +192,14 @@ def add_legend(figure: "Figure", table: pd.DataFrame, entries: Iterable[Entry] =
     if hollow and (table["kind"] == "frozen").any():
         ring = make_sample(color=INK, marker="o", linestyle="", markersize=6, markerfacecolor="white")
         found.append(Entry(ring, "hollow: frozen, head only"))
-    found += entries
-    words = [entry.words for entry in found]
+    add_entries(figure, [*found, *entries])
+
+
+def add_entries(figure: "Figure", entries: Sequence[Entry]) -> None:
+    """Write the lines of a legend above everything else."""
+    words = [entry.words for entry in entries]
     figure.legend(
-        [entry.drawn for entry in found], words, loc="outside upper left", ncols=_count_columns(figure, words),
+        [entry.drawn for entry in entries], words, loc="outside upper left", ncols=_count_columns(figure, words),
         handletextpad=0.4, columnspacing=1.4, fontsize=8.5,
     )  # fmt: skip
 
