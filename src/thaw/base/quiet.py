@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from thaw.base import environment
 from thaw.base.errors import InputError
@@ -30,11 +30,24 @@ NOTICES = (
 @contextlib.contextmanager
 def hide_notices() -> Iterator[None]:
     """Leave out the lines of NOTICES from what this process writes to stderr meanwhile; the others pass at once."""
-    grep = shutil.which("grep")
-    if grep is None or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":  # 0 asks for everything
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":  # it asks for everything
         yield
         return
-    patterns = [word for notice in NOTICES for word in ("-e", notice)]
+    with leave_out(NOTICES):
+        yield
+
+
+@contextlib.contextmanager
+def leave_out(notices: Sequence[str]) -> Iterator[None]:
+    """Leave out lines from what this process writes to stderr meanwhile, C++ included; the others pass at once.
+
+    `notices` are extended regular expressions. All other lines arrive, also when the process is aborted.
+    """
+    grep = shutil.which("grep")
+    if grep is None:
+        yield
+        return
+    patterns = [word for notice in notices for word in ("-e", notice)]
     sys.stderr.flush()
     with os.fdopen(os.dup(2), "wb") as stderr:
         command = [grep, "-E", "-v", "--line-buffered", *patterns]
@@ -103,4 +116,4 @@ with hide_notices(), hide_plugins(), leave_out_matplotlib():
 
 use_defaults()
 
-__all__ = ["keras", "tf", "use_defaults"]
+__all__ = ["keras", "leave_out", "tf", "use_defaults"]

@@ -1,12 +1,10 @@
 """What converters and runtimes write to the terminal though nothing is wrong."""
 
 import contextlib
-import os
-import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
+
+from thaw.base.quiet import leave_out
 
 # Of lines that C++ writes: the settings of TensorFlow's quantiser, and LiteRT's notice of its kernels.
 NOTICES = (r"^fully_quantize: ", r"^INFO: Created TensorFlow Lite ")
@@ -20,19 +18,5 @@ def leave_out_notices() -> Iterator[None]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        grep = shutil.which("grep")
-        if grep is None:
+        with leave_out(NOTICES):
             yield
-            return
-        patterns = [word for notice in NOTICES for word in ("-e", notice)]
-        sys.stderr.flush()
-        with os.fdopen(os.dup(2), "wb") as stderr:
-            command = [grep, "-E", "-v", "--line-buffered", *patterns]
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stderr) as filtering:
-                assert filtering.stdin
-                os.dup2(filtering.stdin.fileno(), 2)
-                try:
-                    yield
-                finally:
-                    sys.stderr.flush()
-                    os.dup2(stderr.fileno(), 2)

@@ -19,7 +19,7 @@ from thaw.base.quiet import keras
 from thaw.networks import classifiers, hdf5
 from thaw.networks.classifiers import Network
 from thaw.networks.descriptions import BackboneDescription
-from thaw.networks.plan import Opening, plan_run, unfreeze
+from thaw.networks.plan import plan_run, unfreeze
 from thaw.records import reading, views
 from thaw.store.opening import Asked, open_run
 from thaw.store.place import find_unfinished
@@ -28,7 +28,7 @@ from thaw.store.sources import Inputs, Pixels, Source, read_rows
 from thaw.training.loop import fit
 from thaw.training.recipes import describe_training
 from thaw.training.resuming import Unfinished
-from thaw.training.runs import Setting, Start
+from thaw.training.runs import Setting, Start, find_opening
 from thaw.training.sections import FinetuneRun, FrozenRun
 
 BATCH = 32  # photos scored at a time, as `thaw.evaluation.evaluating` has it: the last bits of a score depend on it
@@ -144,11 +144,7 @@ def _open(
     scored_rows: Sequence[np.ndarray],
 ) -> tuple[keras.Model, list[Source], list[Source]]:
     """Return (tail, sources of `scored_rows`, sources of `train_rows` by view) of one phase; see `train_again`."""
-    if isinstance(phase, FinetuneRun):
-        opening = Opening(phase.unfreeze, phase.batch_norm, phase.passes)
-    else:
-        opening = Opening(None, "inference", phase.passes)
-    plan = plan_run(network, backbone["architecture"], opening)
+    plan = plan_run(network, backbone["architecture"], find_opening(phase))
     unfreeze(network, plan)
     parts = {part: len(rows) for part, rows in place_parts(setting.records).items()}
     images = [
