@@ -112,6 +112,9 @@ def kill_once(folder: pathlib.Path, stage: str, moment: float, emptied: bool, di
         os.killpg(process.pid, signal.SIGKILL)
         killed = True
     process.communicate()
+    # As ./run does before every `dvc repro`.
+    starting = [sys.executable, "-P", "-m", "thaw.config.starting", "repro"]
+    subprocess.run(starting, cwd=folder, env={**os.environ, "THAW_STORE": STORE}, check=True)
     again = start(folder)
     printed, _ = again.communicate()
     failed = again.returncode != 0

@@ -6,7 +6,8 @@ from thaw.base.errors import run_program
 from thaw.base.stage import find_key
 from thaw.config.loading import load
 from thaw.config.openings import list_openings
-from thaw.training.runs import Setting, finetune, read_start
+from thaw.training.racing import finetune
+from thaw.training.runs import Setting, read_start
 from thaw.training.saving import save_training
 
 

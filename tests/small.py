@@ -10,6 +10,7 @@ import pytest
 
 from thaw.base.quiet import keras
 from thaw.networks import architectures
+from thaw.networks.classifiers import Network
 from thaw.networks.sections import Head
 
 SIZE = 72  # pixels: the smallest that every backbone takes
@@ -41,6 +42,14 @@ def scatter(model: keras.Model) -> None:
         else:
             spread = generator.normal(0, 0.2, weight.shape)
             weight.assign(1 + abs(spread) if "variance" in weight.path else weight.numpy() + spread)
+
+
+def spread_logits(network: Network, pixels: np.ndarray) -> None:
+    """Scale the last layer of `network` so that its logits of `pixels` are 0 in the mean and lie one apart at most."""
+    logits, last = network.model.predict(pixels, verbose=0), network.head.layers[-1]
+    spread = np.ptp(logits, axis=0).max()
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel / spread, (bias - logits.mean(axis=0)) / spread])
 
 
 def assert_close(found: Any, expected: Any) -> None:

@@ -5,7 +5,7 @@ from thaw.evaluation.evaluating import evaluate
 from thaw.evaluation.saving import save_evaluation
 from thaw.networks.files import load_network
 from thaw.store.opening import Asked
-from thaw.training import runs
+from thaw.training import racing, runs
 from thaw.training.repeating import Repeated
 from thaw.training.runs import Setting, read_start
 from thaw.training.saving import save_training
@@ -31,7 +31,7 @@ def train_frozen(name: str, run: FrozenRun, params: Params) -> None:
 
 def finetune(name: str, run: FinetuneRun, params: Params) -> None:
     """Train a fine-tuned run as its stage does."""
-    save_training(runs.finetune(name, run, read_start(run.start), make_setting(params)))
+    save_training(racing.finetune(name, run, read_start(run.start), make_setting(params)))
 
 
 def score(name: str, params: Params) -> None:

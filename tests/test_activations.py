@@ -43,7 +43,7 @@ def make_prefix(network: Network, compute: Compute, architecture: str = "MobileN
 
 def make_view(number: int) -> Any:
     """Return the train part in a view that shows a little more for each number."""
-    return TRAIN._replace(boxes=np.tile(np.float32([0, 0, 0.5 + number / 10, 1]), (12, 1)))
+    return TRAIN._replace(view=np.tile(np.float32([0, 0, 0.5 + number / 10, 1]), (12, 1)))
 
 
 def read_pixels(part: str = "train") -> np.ndarray:
@@ -209,15 +209,15 @@ def test_what_the_values_depend_on_makes_another_entry(
     assert find() != first
 
 
-def test_an_edit_of_how_views_are_cut_out_makes_another_entry_of_a_view_alone(
+def test_an_edit_of_how_views_are_shown_makes_another_entry_of_a_view_alone(
     project: pathlib.Path, network: Network, threads: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find(images: Any) -> Any:
         return find_entry(make_prefix(network, threads), images)
 
     whole, view = find(TRAIN), find(make_view(1))
-    cut_out = views.cut_out
-    monkeypatch.setattr(views, "cut_out", lambda images, boxes: cut_out(images, boxes) + 1)
+    show = views.show
+    monkeypatch.setattr(views, "show", lambda images, view: show(images, view) + 1)
     assert find(TRAIN) == whole and find(make_view(1)) != view
 
 
@@ -243,9 +243,9 @@ def test_an_entry_of_a_view_holds_what_the_prefix_makes_of_the_view(
     project: pathlib.Path, network: Network, threads: Compute
 ) -> None:
     """The view is the left half of each photo, mirrored."""
-    prefix, boxes = make_prefix(network, threads), np.tile(np.float32([0, 0.5, 1, 0]), (12, 1))
-    source = open_part(prefix, TRAIN._replace(boxes=boxes))
-    shown = np.concatenate([images for images, _ in reading.read_batches("data/records", "train", 32, boxes=boxes)])
+    prefix, view = make_prefix(network, threads), np.tile(np.float32([0, 0.5, 1, 0]), (12, 1))
+    source = open_part(prefix, TRAIN._replace(view=view))
+    shown = np.concatenate([images for images, _ in reading.read_batches("data/records", "train", 32, view=view)])
     assert_close(source.inputs, prefix.model(shown, training=False))
 
 

@@ -18,7 +18,7 @@ import ruamel.yaml
 from ai_edge_litert.interpreter import Interpreter
 
 import outcomes
-from small import SIZE, WIDTH, plain_head, scatter, write_photos
+from small import SIZE, WIDTH, plain_head, scatter, spread_logits, write_photos
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.quiet import keras
@@ -73,10 +73,7 @@ def make_network(architecture: str = "MobileNet") -> Network:
     """Return a small classifier with all weights at random, whose probabilities differ from photo to photo."""
     network = classifiers.build_classifier(architecture, WIDTH, SIZE, plain_head(), 3)
     scatter(network.model)
-    logits, last = network.model.predict(draw_pixels(), verbose=0), network.head.layers[-1]
-    spread = np.ptp(logits, axis=0).max()
-    kernel, bias = last.get_weights()
-    last.set_weights([kernel / spread, (bias - logits.mean(axis=0)) / spread])
+    spread_logits(network, draw_pixels())
     return network
 
 
@@ -306,6 +303,21 @@ def test_the_baseline_cnn_is_exported_too(tmp_path: pathlib.Path) -> None:
     (tmp_path / "model.tflite").write_bytes(convert_litert(tmp_path / "saved_model", "none", []))
     found = load_file(LITERT, tmp_path / "model.tflite", 1)(pixels)
     np.testing.assert_allclose(found, whole.predict(pixels, verbose=0), atol=1e-5)
+
+
+@pytest.mark.long
+def test_the_files_of_a_run_that_sees_mirror_images_average_them(tmp_path: pathlib.Path) -> None:
+    network, pixels = make_network(), draw_pixels()
+    whole = build_whole(network, flip_test=True)
+    expected = np.mean([build_whole(network).predict(each, verbose=0) for each in (pixels, pixels[:, :, ::-1])], axis=0)
+    assert abs(build_whole(network).predict(pixels, verbose=0) - expected).max() > 0.01
+    write_saved_model(whole, tmp_path / "saved_model")
+    (tmp_path / "model.tflite").write_bytes(convert_litert(tmp_path / "saved_model", "none", []))
+    write_onnx(whole, tmp_path / "model.onnx", ABOUT)
+    assert not [name for name in list_operations(tmp_path / "model.tflite") if name.startswith("Flex")]
+    for file in (LITERT, File("model.onnx", "onnx"), File("saved_model", "saved_model")):
+        predict = load_file(file, tmp_path / file.name, 2)
+        np.testing.assert_allclose(predict(pixels), expected, atol=1e-5, err_msg=file.name)
 
 
 def test_a_graph_under_other_names_and_in_another_order_gives_the_same_bytes() -> None:

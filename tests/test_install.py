@@ -1,5 +1,6 @@
 """The project as a clone and as a Python package, and which code a stage runs."""
 
+import itertools
 import pathlib
 import re
 import shutil
@@ -46,7 +47,7 @@ def read_pins(name: str) -> dict[str, tuple[str, list[str]]]:
 
 
 def test_every_dependency_is_pinned_with_its_hashes() -> None:
-    listed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    listed = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
     names = [re.match(r"[\w.-]+", entry)[0] for entry in listed]
     assert {normalise(name) for name in names} <= set(read_pins("requirements.txt"))
 

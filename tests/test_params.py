@@ -214,7 +214,28 @@ def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
             "finetune.resnet50-layers-10.unfreeze",
             {},
             "params.yaml: finetune.resnet50-layers-10.unfreeze: must have at "
-            "least one of layers, from_layer, blocks, stages, all (got a mapping)",
+            "least one of layers, from_layer, blocks, stages, all, auto (got a mapping)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"auto": {"blocks": [0, 17]}},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze.auto.blocks: must be 0 to 16 for resnet50 (got 17)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"auto": {"blocks": [4], "all": False}},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze.auto: must have at least two candidates (got a mapping)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"auto": {"blocks": [4, 4]}},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze.auto: must name each number of blocks once "
+            "(got a mapping)",
+        ),
+        (
+            "finetune.resnet50-layers-10.unfreeze",
+            {"auto": {}, "blocks": 2},
+            "params.yaml: finetune.resnet50-layers-10.unfreeze: must have auto or other keys, not both (got a mapping)",
         ),
         (
             "finetune.resnet50-layers-10.from",
@@ -270,7 +291,7 @@ def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
             "finetune.resnet50-layers-10.unfreeze",
             {"layers": None},
             "params.yaml: finetune.resnet50-layers-10.unfreeze: "
-            "must have at least one of layers, from_layer, blocks, stages, all (got a mapping)",
+            "must have at least one of layers, from_layer, blocks, stages, all, auto (got a mapping)",
         ),
         (
             "finetune.resnet50-layers-10.start",
@@ -471,11 +492,13 @@ def test_the_phases_of_a_run_begin_with_the_frozen_run_that_it_starts_from(
         ("mobilenetv2-layers-6", "mobilenetv2"),
         ("same-head", "mobilenet"),
         ("other-head", "other-head"),
+        ("mobilenet-blocks-4", "mobilenet-blocks-4"),
     ],
 )
-def test_latency_is_measured_for_the_first_run_with_the_same_backbone_and_head(
+def test_latency_is_measured_for_the_first_run_with_the_same_backbone_and_head_that_sees_as_many_images(
     run: str, timed: str, document_with_own_heads: dict[str, Any]
 ) -> None:
+    document_with_own_heads["finetune"]["mobilenet-blocks-4"]["flip_test"] = True
     assert check(document_with_own_heads, "params.yaml").find_timed(run) == timed
 
 
@@ -493,3 +516,5 @@ def test_the_runs_of_a_backbone_ask_for_openings_in_the_order_of_the_file(
 def test_a_run_sees_each_image_as_it_is_in_one_epoch_for_each_round_of_views(document: dict[str, Any]) -> None:
     document["frozen"]["mobilenet"]["augmentation"] = {"views": 2, "flip": True, "crop": 0.8, "seed": 0}
     assert check(document, "params.yaml").frozen["mobilenet"].passes == 2.5
+    document["frozen"]["mobilenet"]["augmentation"]["views"] = "fresh"
+    assert check(document, "params.yaml").frozen["mobilenet"].passes == 1

@@ -61,6 +61,7 @@ def test_adding_a_run_runs_that_run_alone(workspace: pathlib.Path) -> None:
     assert "new" in find_rows(workspace)
 
 
+@pytest.mark.long
 def test_removing_a_run_takes_its_row_out_of_the_report(workspace: pathlib.Path) -> None:
     change_params(workspace, lambda document: document["finetune"].pop("tiny-blocks-1"))
     assert find_stages_run(dvc(workspace, "repro")) == ["report"]

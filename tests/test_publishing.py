@@ -12,8 +12,11 @@ import pytest
 
 from disks import SOURCE, run_code
 from thaw.base.errors import DamagedFile, run_program
-from thaw.base.files import publish, read_json, read_table, write_json, write_table, write_text
+from thaw.base.files import SCRATCH, publish, read_json, read_table, write_json, write_table, write_text
 from thaw.base.scratch import make_scratch
+from thaw.config.loading import write_yaml
+from thaw.config.starting import prepare
+from tiny import DOCUMENT
 
 # Publishes the file or folder of the command line, and waits inside until it is killed.
 WRITER = """
@@ -234,3 +237,24 @@ def test_a_table_that_is_damaged_is_one_clear_line(tmp_path: pathlib.Path, conte
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(DamagedFile, match="^.*/a.csv: must .*; ./run dvc repro makes it$"):
         read_table(tmp_path / "a.csv", numbers=("label",))
+
+
+@pytest.mark.parametrize("command", [["repro"], ["repro", "report"], ["exp", "run"]])
+def test_what_killed_stages_left_beside_any_output_is_gone_before_dvc_starts(
+    command: list[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC may restore an output from its cache: then no stage runs that would remove it. What is in use stays."""
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("params.yaml").write_text(write_yaml(DOCUMENT))
+    monkeypatch.delenv("THAW_STORE", raising=False)
+    places = ["data", "data/inputs", "models", "models/export", "metrics/evaluate/folds", "plots/history", "report"]
+    places += [".thaw/activations", ".thaw/activations/unfinished"]
+    left = [pathlib.Path(place, f"{SCRATCH}killed") for place in places]
+    for folder in left:
+        (folder / "made").mkdir(parents=True)
+        (folder / "made" / "half").write_text("half")
+    with make_scratch("models/export", SCRATCH) as used:
+        left[3].mkdir(parents=True, exist_ok=True)  # swept when the one in use was made
+        prepare(command)
+        assert not [folder for folder in left if folder.exists()]
+        assert used.exists()

@@ -16,7 +16,7 @@ from thaw.training import rates
 from thaw.training.recipes import About
 from thaw.training.runs import Opened
 from thaw.training.sections import Phase, Training
-from tiny import git
+from tiny import change_params, git
 
 RATES = np.geomspace(1e-6, 1, 100)
 SGD = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0}
@@ -109,4 +109,10 @@ def test_a_run_that_there_is_not_is_one_line_that_names_those_there_are(table: p
 def test_weights_that_are_not_here_are_one_line_with_the_command_that_makes_them(table: pathlib.Path) -> None:
     (table / "models/tiny.weights.h5").unlink()
     with pytest.raises(InputError, match="^models/tiny.weights.h5: no such file; .* train_frozen@tiny makes it$"):
+        print_rate("tiny-blocks-1")
+
+
+def test_a_run_that_has_a_race_choose_is_one_line_that_names_it(table: pathlib.Path) -> None:
+    change_params(table, lambda document: document["finetune"]["tiny-blocks-1"].update(unfreeze={"auto": {}}))
+    with pytest.raises(InputError, match="^find-rate: must be a run that names what it unfreezes [(]tiny-blocks-1 "):
         print_rate("tiny-blocks-1")

@@ -284,6 +284,7 @@ def test_a_training_that_was_stopped_goes_on_and_ends_with_the_same_weights(
     assert history.drop(columns=times).to_csv() == expected.drop(columns=times).to_csv()
 
 
+VIEWS = {"views": 2, "flip": True, "crop": 0.8, "seed": 0}
 # Keys of a phase that are wrong -> what the fault names.
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a warm-up longer than the phase": ({"schedule": {"shape": "cosine", "warmup": 1.0}}, "schedule.warmup"),
@@ -298,6 +299,9 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         "early_stopping.monitor",
     ),
     "classes that do not count": ({"class_weights": {"daisy": 0.0}}, "class_weights"),
+    "one view": ({"augmentation": {**VIEWS, "views": 1}}, "augmentation.views: must be at least 2 (got 1)"),
+    "a word that is not fresh": ({"augmentation": {**VIEWS, "views": "new"}}, "augmentation.views: must be 'fresh'"),
+    "a colour below black": ({"augmentation": {**VIEWS, "colour": {"contrast": 2.0}}}, "augmentation.colour.contrast"),
 }
 
 

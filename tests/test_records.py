@@ -35,9 +35,9 @@ def read_first(folder: pathlib.Path, part: str) -> np.ndarray:
     return images[0].numpy()
 
 
-def read_images(order: int | None = None, boxes: np.ndarray | None = None) -> np.ndarray:
+def read_images(order: int | None = None, view: np.ndarray | None = None) -> np.ndarray:
     """Return the photos (n, SIZE, SIZE, 3) of the train part of the project."""
-    batches = reading.read_batches("data/records", "train", 5, order, boxes)
+    batches = reading.read_batches("data/records", "train", 5, order, view)
     return np.concatenate([images for images, _ in batches])
 
 
@@ -159,19 +159,19 @@ def test_pixels_come_as_float32_from_0_to_255(project: pathlib.Path) -> None:
 
 def test_a_view_that_shows_everything_is_the_photo(project: pathlib.Path) -> None:
     everything = np.tile(np.float32([0, 0, 1, 1]), (12, 1))
-    np.testing.assert_array_equal(read_images(boxes=everything), read_images())
+    np.testing.assert_array_equal(read_images(view=everything), read_images())
 
 
 def test_a_box_from_right_to_left_mirrors(project: pathlib.Path) -> None:
     mirrored = np.tile(np.float32([0, 1, 1, 0]), (12, 1))
-    np.testing.assert_array_equal(read_images(boxes=mirrored), read_images()[:, :, ::-1])
+    np.testing.assert_array_equal(read_images(view=mirrored), read_images()[:, :, ::-1])
 
 
 def test_a_box_shows_its_part_of_the_photo(project: pathlib.Path) -> None:
     """The corners of what is shown lie on pixels of the photo."""
     last = SIZE - 1
     boxes = np.tile(np.float32([10 / last, 20 / last, 45 / last, 55 / last]), (12, 1))
-    shown = read_images(boxes=boxes)
+    shown = read_images(view=boxes)
     assert shown.shape == (12, SIZE, SIZE, 3)
     corners = read_images()[:, [10, 10, 45, 45], [20, 55, 20, 55]]
     np.testing.assert_allclose(shown[:, [0, 0, -1, -1], [0, -1, 0, -1]], corners, atol=0.01)
@@ -182,6 +182,6 @@ def test_boxes_stay_with_their_photos_when_shuffled(project: pathlib.Path) -> No
     photos = read_images()
     boxes = np.float32([[0, 0, 1, 1], [0, 1, 1, 0]] * 6)
     expected = [photo if i % 2 == 0 else photo[:, ::-1] for i, photo in enumerate(photos)]
-    shuffled = read_images(order=3, boxes=boxes)
+    shuffled = read_images(order=3, view=boxes)
     assert sorted(photo.tobytes() for photo in shuffled) == sorted(photo.tobytes() for photo in expected)
     assert [photo.tobytes() for photo in shuffled] != [photo.tobytes() for photo in expected]

@@ -33,6 +33,9 @@ FROZEN = {"backbone": "small", "head": HEAD, "optimizer": ADAM, "epochs": 2}
 TUNED = {"from": "small", "unfreeze": {"blocks": 1}, "batch_norm": "inference", "optimizer": ADAM, "epochs": 2}
 VIEWS = {"views": 2, "flip": True, "crop": 0.7, "seed": 2}
 AUGMENTED = {**TUNED, "from": "pretrained/small", "head": HEAD, "augmentation": VIEWS}
+FRESH = {**VIEWS, "views": "fresh", "colour": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2}}
+RENEWED = {**AUGMENTED, "augmentation": FRESH}
+FLIPPED = {**AUGMENTED, "augmentation": None, "flip_test": True}
 FOLDER = "data/records"
 
 
@@ -63,12 +66,19 @@ def train_as_the_table_does(train: Any, name: str, run: str, params: Params) -> 
 
 
 @pytest.mark.parametrize(
-    "run, store", [(TUNED, ".thaw/activations"), pytest.param(AUGMENTED, "none", marks=pytest.mark.long)]
+    "run, store",
+    [
+        (TUNED, ".thaw/activations"),
+        pytest.param(AUGMENTED, "none", marks=pytest.mark.long),
+        pytest.param(RENEWED, "none", marks=pytest.mark.long),
+        pytest.param(FLIPPED, "none", marks=pytest.mark.long),
+    ],
+    ids=["stored", "views", "fresh views", "mirror images"],
 )
 def test_with_the_seed_and_photos_of_the_table_a_training_again_ends_with_the_run_of_the_table(
     run: Any, store: str, project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the store after its frozen run, and from views of the photos themselves with a head of its own."""
+    """From the store after its frozen run, and from views of the photos themselves, with a head of its own."""
     monkeypatch.setenv("THAW_STORE", store)
     monkeypatch.setattr(plan, "is_worth_storing", lambda *_: True)
     params = params._replace(finetune={"tuned": FinetuneRun.model_validate(run)})
@@ -99,10 +109,10 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> Any:
     (seed, rows to train on, rows to score)."""
     asked = []
 
-    def note(repeated: Any, setting: Any, trained: Any, scored: Any) -> Any:
+    def note(repeated: Any, setting: Any, trained: Any, scored: Any, held_out: Any) -> Any:
         asked.append((setting.training.seed, trained, scored))
         logits = [np.eye(3, dtype=np.float32)[[0] * len(rows)] for rows in scored]
-        return Again(logits, pd.DataFrame({"epoch": [1, 2], "validation_loss": [0.1, 0.2]}), [])
+        return Again(logits, pd.DataFrame({"epoch": [1, 2], "validation_loss": [0.1, 0.2]}), [], None)
 
     monkeypatch.setattr(seeds, "train_again", note)
     monkeypatch.setattr(folds, "train_again", note)

@@ -812,3 +812,56 @@ def test_where_nothing_has_been_run_the_first_missing_file_is_named(params: Para
     shutil.rmtree(folder / "metrics/evaluate")
     with pytest.raises(InputError, match=r"metrics/evaluate/baseline_cnn\.json: no such file"):
         publication.write_report(params, SIZE, folder)
+
+
+RACE = {
+    "chosen": "blocks-2",
+    "epochs": 1,
+    "share": 0.0712,
+    "share_trained": 0.1534,
+    "candidates": {
+        "head": {"validation_loss": 0.5, "validation_accuracy": 0.85, "epoch_flops": 2_000_000_000},
+        "blocks-2": {"validation_loss": 0.41234, "validation_accuracy": 0.875, "epoch_flops": 34_000_000_000},
+        "all": {"validation_loss": None, "validation_accuracy": 0.5, "epoch_flops": 99_000_000_000},
+    },
+}
+
+
+def add_race(params: Params, folder: pathlib.Path, race: dict[str, Any]) -> None:
+    """Have the run wide-blocks-2 choose its cut by a race, which left that document."""
+    params.finetune["wide-blocks-2"] = phase(epochs=3, start="wide", unfreeze=opening(auto={}))
+    path = folder / "metrics/train/wide-blocks-2.json"
+    document = read_json(path)
+    document["wide-blocks-2"]["race"] = race
+    write(path, document)
+
+
+def test_the_report_says_what_a_race_tried_what_it_chose_and_what_it_cost(
+    params: Params, folder: pathlib.Path, undrawn: None
+) -> None:
+    add_race(params, folder, RACE)
+    page = read_page(folder, params)
+    assert find_row(page, "wide-blocks-2")[2] == "last 2 blocks (by a race)"
+    section = page.partition("## What the races tried\n")[2].partition("\n## ")[0]
+    assert "tried 3 cuts for 1 epoch each" in section and "7.12 % of training every cut" in section
+    assert "15.34 % with the rest" in section
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if "|" in line][
+        2:
+    ] == [
+        ["nothing (head only)", "0.5000", "85.00", "2"],
+        ["**last 2 blocks**", "0.4123", "87.50", "34"],
+        ["all", "–", "50.00", "99"],
+    ]
+
+
+def test_a_table_without_a_race_has_no_section_on_races(params: Params, folder: pathlib.Path, undrawn: None) -> None:
+    assert "races" not in read_page(folder, params)
+
+
+@pytest.mark.parametrize("change", [{"chosen": "block-2"}, {"share": 2}, {"candidates": {"head": {}}}])
+def test_a_damaged_document_of_a_race_is_a_fault_that_names_its_file(
+    change: dict[str, Any], params: Params, folder: pathlib.Path
+) -> None:
+    add_race(params, folder, RACE | change)
+    with pytest.raises(InputError, match=r"metrics/train/wide-blocks-2\.json: wide-blocks-2\.race\."):
+        results.read_results(params, folder)

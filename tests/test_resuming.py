@@ -233,7 +233,13 @@ def write_backbone() -> None:
 
 
 def train(
-    threads: Compute, kind: str = "frozen", seed: int = 1, batch_size: int = 8, rate: float = 0.01, epochs: int = 4
+    threads: Compute,
+    kind: str = "frozen",
+    seed: int = 1,
+    batch_size: int = 8,
+    rate: float = 0.01,
+    epochs: int = 4,
+    **more: Any,
 ) -> Any:
     keras.utils.clear_session()  # names of layers count from one again, as in a process of its own
     keras.utils.set_random_seed(seed)
@@ -241,7 +247,7 @@ def train(
     params = Params(
         *[None] * 3, threads, settings, backbones={}, baseline_cnn=None, frozen={}, finetune={}, report=None
     )
-    phase = {"optimizer": {"name": "adam", "learning_rate": rate}, "epochs": epochs}
+    phase = {"optimizer": {"name": "adam", "learning_rate": rate}, "epochs": epochs, **more}
     if kind == "baseline":
         network = {"filters": [4], "dense": 4, "dropout": 0.3}
         run = BaselineRun.model_validate({"network": network, **phase})
@@ -265,6 +271,7 @@ def tiny_project(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pat
     return tmp_path
 
 
+@pytest.mark.long
 def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(
     tiny_project: pathlib.Path, threads: Compute, stop_after: Any
 ) -> None:
@@ -276,6 +283,22 @@ def test_a_run_from_the_records_goes_on_with_the_same_order_of_photos(
         train(threads, "baseline")
     train(threads, "baseline")
     assert pathlib.Path("plots/history/baseline_cnn.csv").read_text() == undisturbed
+
+
+@pytest.mark.long
+def test_a_run_goes_on_with_the_fresh_views_of_the_epochs_that_are_left(
+    tiny_project: pathlib.Path, threads: Compute, stop_after: Any
+) -> None:
+    colour = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
+    augmentation = {"views": "fresh", "flip": True, "crop": 0.5, "seed": 2, "colour": colour}
+    train(threads, "baseline", augmentation=augmentation)
+    outputs = [pathlib.Path(path) for path in ("models/baseline_cnn.weights.h5", "plots/history/baseline_cnn.csv")]
+    undisturbed = [path.read_bytes() for path in outputs]
+    stop_after(2)
+    with pytest.raises(Stopped):
+        train(threads, "baseline", augmentation=augmentation)
+    train(threads, "baseline", augmentation=augmentation)
+    assert [path.read_bytes() for path in outputs] == undisturbed
 
 
 @pytest.mark.parametrize("stored", [True, pytest.param(False, marks=pytest.mark.long)])

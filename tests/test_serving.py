@@ -253,7 +253,7 @@ def test_the_card_of_a_run_says_how_good_it_is(predictor: Predictor) -> None:
     facts = dict(describe_run(predictor, results).facts)
     # Wilson's interval of 90 of 100, by hand: centre (0.9 + 1.9207 / 100) / 1.038415 = 0.8852, half 0.0596.
     assert facts["Accuracy"] == "90.00 % of 100 photos of test right, 95 % interval 82.6 – 94.5 %"
-    assert facts["Weights"] == "WideNet, trained on ImageNet" and facts["Note"] == "¹ rests on a stand-in"
+    assert facts["Weights"] == "WideNet, trained on ImageNet" and facts["Note"] == "Rests on a stand-in"
     assert "not measured yet" in dict(describe_run(predictor, None).facts)["Accuracy"]
     assert describe_export(predictor).name == "small"
 

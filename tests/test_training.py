@@ -11,13 +11,14 @@ import pytest
 import sklearn.metrics
 
 import steps
-from small import SIZE, WIDTH, scatter, write_photos
+from small import SIZE, WIDTH, plain_head, scatter, spread_logits, write_photos
 from thaw.base.files import read_json
 from thaw.base.sections import Compute
 from thaw.config.checking import Params
-from thaw.networks import backbones, plan, unfreezing
-from thaw.networks.classifiers import Network
+from thaw.networks import backbones, classifiers, plan, unfreezing
+from thaw.networks.classifiers import Network, average_flips
 from thaw.networks.files import load_network
+from thaw.prediction.models import load_run
 from thaw.records import reading, views, writing
 from thaw.records.sections import Augmentation, Image
 from thaw.store import sources
@@ -119,6 +120,7 @@ def test_training_lowers_the_loss(optimizer: Any, project: pathlib.Path, params:
     assert history.train_loss.iloc[-1] < 0.8 * history.train_loss.iloc[0]
 
 
+@pytest.mark.long
 def test_a_weights_file_holds_the_networks_numbers_and_no_optimizers(project: pathlib.Path, params: Params) -> None:
     train_baseline(params)
     pretrain()
@@ -142,6 +144,7 @@ def test_the_baseline_trains_all_its_parameters(project: pathlib.Path, params: P
     assert description["trainable_parameters"] == description["total_parameters"]
 
 
+@pytest.mark.long
 def test_the_seed_decides_the_weights(project: pathlib.Path, params: Params) -> None:
     pretrain()
     results = []
@@ -218,6 +221,7 @@ def test_without_a_test_part_validation_is_what_counts(
     assert set(pd.read_csv("plots/predictions/small.csv").part) == {"validation"}
 
 
+@pytest.mark.long
 def test_a_run_that_diverges_writes_null_for_its_loss(project: pathlib.Path, params: Params) -> None:
     pretrain()
     train_frozen(params, optimizer={"name": "sgd", "learning_rate": 10, "momentum": 0.99}, epochs=1)
@@ -347,20 +351,57 @@ def test_a_run_trains_gamma_and_beta_unless_they_are_frozen(
 AUGMENTATION = {"views": 3, "flip": True, "crop": 0.7, "seed": 2}
 
 
-def test_epochs_take_the_views_in_turn(project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretrain()
-    seen, read = [], sources.Pixels.read_batches
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray | None]:
+    """The view of the train part in each epoch of what the test trains from the records."""
+    views, read = [], sources.Pixels.read_batches
 
     def note(source: Any, batch_size: int, order: int | None = None) -> Any:
         if source.part == "train":
-            seen.append(source.boxes)
+            views.append(source.view)
+        else:
+            assert source.view is None
         return read(source, batch_size, order)
 
     monkeypatch.setattr(sources.Pixels, "read_batches", note)
+    return views
+
+
+@pytest.mark.long
+def test_epochs_take_the_views_in_turn(
+    project: pathlib.Path, params: Params, seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretrain()
     tune(params, monkeypatch, PLAIN, epochs=4, augmentation=AUGMENTATION)
-    drawn = [views.draw_boxes(Augmentation(**AUGMENTATION), view, 12) for view in (0, 1, 2, 0)]
+    drawn = views.draw_views(Augmentation(**AUGMENTATION), 4, 1, 12)
     assert len(seen) == 4 and seen[0] is None and seen[3] is None
     np.testing.assert_array_equal(seen[1:3], drawn[1:3])
+
+
+FRESH = {"views": "fresh", "flip": True, "crop": 0.7, "seed": 2, "colour": {"brightness": 0.2, "saturation": 0.3}}
+
+
+@pytest.mark.parametrize("train", ["train_baseline", "train_frozen", "finetune"])
+def test_every_epoch_sees_a_fresh_view_of_each_photo_and_validates_the_photos_as_they_are(
+    train: str, project: pathlib.Path, params: Params, seen: list[Any]
+) -> None:
+    pretrain()
+    more = {"from": "pretrained/small", "head": HEAD} if train == "finetune" else {}
+    globals()[train](params, epochs=3, augmentation=FRESH, **more)
+    np.testing.assert_array_equal(seen, views.draw_views(Augmentation.model_validate(FRESH), 3, 1, 12))
+
+
+@pytest.mark.long
+def test_nothing_is_stored_of_a_run_with_fresh_views(project: pathlib.Path, params: Params) -> None:
+    """It trains behind the same cut as the same run without them, of which all is stored."""
+    pretrain()
+    for stored, changes in ((True, {}), (False, {"augmentation": FRESH})):
+        train_frozen(params, epochs=10, **changes)
+        _, description = load_network("small")
+        assert (description["cut"], description["stored"]) == ("pooling", stored)
+        assert read_json("metrics/train/small.json")["small"]["cut"] == "pooling"
+        timing = read_json("metrics/timing/train/small.json")["small"]
+        assert timing["batches_from"] == ("store" if stored else "records")
 
 
 @pytest.mark.long
@@ -370,3 +411,41 @@ def test_an_augmented_run_from_the_store_ends_with_the_weights_of_one_from_the_r
     pretrain()
     stored, plain = (tune(params, monkeypatch, store, epochs=4, augmentation=AUGMENTATION) for store in (STORED, PLAIN))
     assert_same_run(stored, plain)
+
+
+def test_an_average_of_mirror_images_is_that_of_their_probabilities() -> None:
+    network = classifiers.build_classifier("MobileNet", WIDTH, SIZE, plain_head(), 3)
+    scatter(network.model)
+    pixels = np.random.default_rng(2).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
+    spread_logits(network, pixels)
+    one, other = (keras.ops.softmax(network.model(images)).numpy() for images in (pixels, pixels[:, :, ::-1]))
+    assert abs(one - other).max() > 0.01
+    found = keras.ops.exp(average_flips(network.model)(pixels)).numpy()
+    np.testing.assert_allclose(found, (one + other) / 2, atol=1e-6)
+
+
+def test_a_run_that_sees_mirror_images_is_scored_and_used_by_the_same_probabilities(
+    project: pathlib.Path, params: Params
+) -> None:
+    keras.utils.set_random_seed(1)  # what is drawn at random decides how much mirror images differ
+    pretrain()
+    train_frozen(params, flip_test=True)
+    steps.score("small", params)
+    table = pd.read_csv("plots/predictions/small.csv")
+    rows, network = table[table.part == "test"], load_network("small")[0]
+    images = np.concatenate([images for images, _ in reading.read_batches("data/records", "test", 32)])
+    one, other = (keras.ops.softmax(network.model(each)).numpy() for each in (images, images[:, :, ::-1]))
+    assert abs(one - other).max() > 1e-4
+    for found in (rows.filter(like="p_").to_numpy(), load_run("small").score(images)):
+        np.testing.assert_allclose(found, (one + other) / 2, atol=1e-5)
+
+
+@pytest.mark.long
+def test_the_description_of_a_run_says_whether_it_sees_mirror_images_only_where_it_does(
+    project: pathlib.Path, params: Params
+) -> None:
+    pretrain()
+    train_frozen(params, epochs=1, flip_test=True)
+    finetune(params, epochs=1)
+    assert load_network("small")[1]["flip_test"] is True
+    assert "flip_test" not in load_network("tuned")[1]

@@ -16,6 +16,9 @@ def _run() -> None:
     parser = argparse.ArgumentParser(prog="./run thaw" if sys.argv[0].endswith("__main__.py") else "thaw")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("best", help="the best run on validation, how sure that is, and how to get it")
+    advise = commands.add_parser("advise", help="what to unfreeze for a folder of photos, in minutes")
+    advise.add_argument("photos", metavar="PHOTOS", help="a folder with a folder of photos for each class")
+    advise.add_argument("--budget", metavar="MINUTES", help="what it may take, about (default: what it takes)")
     predict = commands.add_parser("predict", help="what the best run, another one or an export says of photos")
     predict.add_argument("photos", metavar="PHOTO | FOLDER | -", nargs="*", help="-: standard input has paths")
     predict.add_argument("--run", metavar="NAME", help="a run of the table; without it the best on validation")
@@ -34,6 +37,14 @@ def _run() -> None:
     review.add_argument("head", metavar="HEAD", nargs="?", help="another; without it the work tree as it is")
     rate = commands.add_parser("find-rate", help="a learning rate for a run, from a short training in which it grows")
     rate.add_argument("run", metavar="RUN", help="a run of params.yaml")
+    search = commands.add_parser("tune", help="settings of a run that are best on validation, searched by Optuna")
+    search.add_argument("run", metavar="RUN", help="a run of params.yaml")
+    search.add_argument("--trials", metavar="N", required=True, help="trainings, each an experiment of DVC")
+    search.add_argument("--objective", metavar="SCORE", default="loss", help="loss (default) or accuracy")
+    repro = commands.add_parser("repro", help="dvc repro with independent stages side by side")
+    repro.add_argument("targets", metavar="TARGET", nargs="*", help="as dvc repro takes them; without one all stages")
+    repro.add_argument("--jobs", metavar="N", help="stages at a time (default: processors / compute.threads)")
+    repro.add_argument("--force", action="store_true", help="run unchanged stages, too")
     commands.add_parser("demo", help="the whole pipeline on drawn flowers, offline")
     preset = commands.add_parser(
         "preset", help="a table of presets/, in a workspace of its own; without a name, their names"
@@ -45,6 +56,10 @@ def _run() -> None:
         from thaw.cli.best import print_best
 
         print_best()
+    elif arguments.command == "advise":
+        from thaw.cli.advise import advise as advise_on
+
+        advise_on(arguments.photos, arguments.budget)
     elif arguments.command == "predict":
         from thaw.cli.predict import Asked, print_predictions
 
@@ -62,6 +77,14 @@ def _run() -> None:
         from thaw.cli.rates import print_rate
 
         print_rate(arguments.run)
+    elif arguments.command == "tune":
+        from thaw.cli.tuning import tune
+
+        tune(arguments.run, arguments.trials, arguments.objective)
+    elif arguments.command == "repro":
+        from thaw.cli.repro.command import repro as reproduce
+
+        sys.exit(not reproduce(arguments.targets, arguments.jobs, arguments.force))
     elif arguments.command == "demo":
         from thaw.cli.demo import run_demo
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 from thaw.base import paths
-from thaw.base.errors import InputError, kind
+from thaw.base.errors import InputError
 from thaw.base.progress import say, track
 from thaw.cli.explaining import Sheet, check_sheet
+from thaw.cli.options import read_number
 from thaw.photos.places import show_name
 from thaw.prediction.listing import list_files, read_lines
 from thaw.prediction.models import Predictor, check_run, load_export, load_run
@@ -94,17 +95,7 @@ def _check(photos: Sequence[str], asked: Asked) -> tuple[int, int]:
     for one, other in (("run", "model"), ("json", "csv")):
         if getattr(asked, one) and getattr(asked, other):
             raise InputError(f"predict: must have --{one} or --{other} (got both)")
-    return _read_number("--top", asked.top, 1, None), _read_number("--batch", asked.batch, BATCH, MOST)
-
-
-def _read_number(option: str, text: str | None, default: int, most: int | None) -> int:
-    """Return the number of an option; raises InputError where `text` is none from 1 to `most`."""
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= (most or int(text))):
-        upper = f"to {most}" if most else "on"
-        raise InputError(f"{option}: must be a whole number from 1 {upper} (got {kind(text)})")
-    return int(text)
+    return read_number("--top", asked.top, 1), read_number("--batch", asked.batch, BATCH, MOST)
 
 
 def _list(photos: Sequence[str], leave_out: Callable[[str, str], None]) -> tuple[list[str] | Iterator[str], int | None]:

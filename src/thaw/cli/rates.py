@@ -26,6 +26,8 @@ def print_rate(name: str) -> None:
     runs = {BASELINE: params.baseline_cnn, **params.frozen, **params.finetune}
     if name not in runs:
         raise InputError(f"find-rate: must be one of {', '.join(runs)} (got {name!r})")
+    if name in params.finetune and params.finetune[name].auto:
+        raise InputError(f"find-rate: must be a run that names what it unfreezes ({name} has a race choose)")
     found = _search(name, params)
     place = pathlib.Path(FOLDER)
     place.mkdir(parents=True, exist_ok=True)
@@ -35,7 +37,7 @@ def print_rate(name: str) -> None:
     rate = runs[name].optimizer.learning_rate
     print(f"{name}: the loss falls steepest at the rate {found.suggested:.1e}; params.yaml has {rate:.1e}")
     print(f"the curve: {place / name}.svg")
-    print(f"to try it: ./run dvc exp run -S '{_find_key(name, params)}.optimizer.learning_rate={found.suggested:.1e}'")
+    print(f"to try it: ./run dvc exp run -S '{params.find_place(name)}.optimizer.learning_rate={found.suggested:.1e}'")
 
 
 def _search(name: str, params: Params) -> Rates:
@@ -59,10 +61,3 @@ def _search(name: str, params: Params) -> Rates:
     start = read_start(origin)
     setting = setting._replace(others=list_openings(params, start.backbone["name"]))
     return find_rate(open_from(name, run, start, setting), run, params.training)
-
-
-def _find_key(name: str, params: Params) -> str:
-    """Return the section of params.yaml that run `name` stands in."""
-    if name == BASELINE:
-        return BASELINE
-    return f"{'frozen' if name in params.frozen else 'finetune'}.{name}"

@@ -1,7 +1,6 @@
 """Workspaces: folders of their own in which DVC runs a table, as the demo and presets do."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
@@ -12,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from thaw.base import paths
-from thaw.base.errors import InputError
 from thaw.base.files import write_text
-from thaw.base.scratch import NO_LOCKS
+from thaw.cli.holding import hold_file
 from thaw.config.inputs import DATASET, name_listing, write_listings
 from thaw.config.loading import load, write_yaml
 from thaw.config.presets import ROOT
@@ -30,20 +28,9 @@ def hold_workspace(folder: pathlib.Path, command: str) -> Iterator[None]:
     DVC holds it too (`run_dvc`): where this process is killed and DVC runs on, the workspace stays held. Raises
     InputError where another process holds it.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder, which may be removed meanwhile.
-    with open(folder.with_name(f"{folder.name}.lock"), "a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise InputError(f"{lock.read().strip()} is still running in {folder}: one at a time") from None
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-        lock.truncate(0)
-        print(f"{command} (process {os.getpid()})", file=lock, flush=True)
-        os.set_inheritable(lock.fileno(), True)
+    with hold_file(folder.with_name(f"{folder.name}.lock"), command, folder) as lock:
+        os.set_inheritable(lock, True)
         yield
 
 

@@ -49,6 +49,24 @@ class Trained(Document):
     flops: Flops | None = None
 
 
+class Candidate(Document):
+    """A candidate of a race after its first epoch."""
+
+    validation_loss: float | None  # null where it was no number
+    validation_accuracy: Share
+    epoch_flops: Count
+
+
+class Raced(Document):
+    """What a race tried, in metrics/train/RUN.json."""
+
+    chosen: Annotated[str, pydantic.Field(pattern=r"^(head|all|blocks-\d+)$")]
+    epochs: Count
+    share: Share
+    share_trained: Share
+    candidates: dict[str, Candidate]
+
+
 class Seconds(Document):
     """Wall times of a training."""
 

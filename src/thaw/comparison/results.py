@@ -17,7 +17,7 @@ from thaw.base.files import MADE_AGAIN, read_json
 from thaw.base.names import BASELINE, PARTS, PRETRAINED
 from thaw.base.sections import validate
 from thaw.base.spreadsheets import release
-from thaw.comparison.documents import Document, Evaluation, Origin
+from thaw.comparison.documents import Document, Evaluation, Origin, Raced
 from thaw.comparison.inference import wilson_interval
 from thaw.comparison.sections import Report
 from thaw.explanation.sections import Explain
@@ -103,6 +103,7 @@ class Results(NamedTuple):
     margin: float = 0.02  # of accuracy that a run may lose and still be as good as the best
     replicated: Sequence[str] = ()  # the runs that the parameters have trained with other seeds
     explained: Sequence[str] = ()  # those whose networks they have explained
+    races: Mapping[str, dict[str, Any]] = {}  # run -> the document of its race, for those that have one
 
     def has(self, run: Run) -> bool:
         """Return whether a Run of `listed` has been run."""
@@ -122,6 +123,8 @@ def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
     """
     folder, listed = pathlib.Path(folder), list_runs(params)
     runs = [run for run in listed if (folder / paths.find_evaluation(run.name)).exists()] or listed[:1]
+    races = _read_races(runs, folder)
+    runs, listed = ([_say_choice(run, races) for run in each] for each in (runs, listed))
     weights = _read_weights(runs, listed, folder)
     scores = {
         run.name: read_metrics(folder / paths.find_evaluation(run.name), run.name, shape=Evaluation) for run in runs
@@ -148,6 +151,7 @@ def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
         margin=params.report.margin / 100,
         replicated=list(params.replicates),
         explained=list(params.explain),
+        races=races,
     )
 
 
@@ -197,7 +201,8 @@ def list_runs(params: Table) -> list[Run]:
             runs.append(Run(start, "frozen", backbone, None, unfrozen, before, optimizer=optimizer))
         for name, run in params.finetune.items():
             if run.start == start:
-                unfreeze, optimizer = run.unfreeze.model_dump(exclude_unset=True), _name_optimizer(run)
+                unfreeze = run.unfreeze.model_dump(exclude_unset=True) if run.unfreeze else None
+                optimizer = _name_optimizer(run)
                 unfrozen, epochs, origin = describe_unfreeze(unfreeze), (*before, run.epochs), start if frozen else None
                 runs.append(Run(name, "finetuned", backbone, origin, unfrozen, epochs, unfreeze, optimizer))
     return runs
@@ -218,9 +223,30 @@ def _list_starts(params: Table) -> list[tuple[str, str]]:
     return sorted(dict.fromkeys(starts), key=lambda start: backbones.index(start[0]))
 
 
+def _read_races(runs: Sequence[Run], folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Return {run: document of its race} of the Runs that have one."""
+    raced = [run.name for run in runs if run.unfreeze and "auto" in run.unfreeze]
+    return {name: read_metrics(folder / paths.find_training(name), name, "race", shape=Raced) for name in raced}
+
+
+def _say_choice(run: Run, races: Mapping[str, Mapping[str, Any]]) -> Run:
+    """Return a Run with the words of what its race chose, if it has one; its `unfreeze` stays what was asked."""
+    race = races.get(run.name)
+    return run._replace(unfrozen=f"{say_candidate(race['chosen'])} (by a race)") if race else run
+
+
+def say_candidate(name: str) -> str:
+    """Return what a candidate of a race, as metrics name it, opens: as `describe_unfreeze` has it."""
+    if name in ("head", "all"):
+        return describe_unfreeze({"all": True} if name == "all" else None)
+    return describe_unfreeze({"blocks": int(name.removeprefix("blocks-"))})
+
+
 def describe_unfreeze(unfreeze: Mapping[str, Any] | None) -> str:
     """Return what an `unfreeze` mapping (or None) opens, as in ``last 4 blocks and stages conv4, conv5``."""
     asked = {key: value for key, value in (unfreeze or {}).items() if value is not None and value != []}
+    if "auto" in asked:
+        return "what a race chooses"
     if "all" in asked:
         return "all"
     words = []

@@ -59,21 +59,26 @@ class Params(NamedTuple):
         before = self.frozen[tuned.start]
         return PRETRAINED + before.backbone, [before, tuned]
 
+    def find_place(self, run: str) -> str:
+        """Return where `run` of the table stands in params.yaml, as ``finetune.mobilenet-blocks-4``."""
+        return run if run == BASELINE else f"{'frozen' if run in self.frozen else 'finetune'}.{run}"
+
     def find_timed(self, run: str) -> str:
         """Return the run whose latency is measured for `run`: the first whose network is the same.
 
         The runs are taken in the order baseline_cnn, frozen, finetune. A network is a backbone and a head, compared by
-        value; that of baseline_cnn is its own. Raises KeyError where there is no such run.
+        value, and whether it sees mirror images too; that of baseline_cnn is its own. Raises KeyError where there is no
+        such run.
         """
         network = self._find_network(run)
         return next(name for name in [BASELINE, *self.frozen, *self.finetune] if self._find_network(name) == network)
 
-    def _find_network(self, run: str) -> tuple[str, Head | None] | None:
-        """Return (``pretrained/BACKBONE``, head) of a run; None for baseline_cnn."""
+    def _find_network(self, run: str) -> tuple[str, Head | None, bool] | None:
+        """Return (``pretrained/BACKBONE``, head, flip_test) of a run; None for baseline_cnn."""
         if run == BASELINE:
             return None
         start, phases = self.find_phases(run)
-        return start, phases[0].head
+        return start, phases[0].head, phases[-1].flip_test
 
 
 SECTIONS: dict[str, Any] = {  # name -> a Section or an annotated union of Sections
@@ -208,7 +213,7 @@ def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Ite
     if allowed is frozen:
         key = frozen[key] and frozen[key].backbone
     backbone = backbones.get(key)
-    if key and backbone:
+    if key and backbone and run.unfreeze:
         for at, message, value in find_faults(run.unfreeze, backbone.architecture, key):
             yield f"{place}.unfreeze.{at}: {message} (got {kind(value)})"
 

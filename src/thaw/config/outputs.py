@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from thaw.base import paths
 from thaw.base.errors import InputError
+from thaw.base.files import SCRATCH
+from thaw.base.scratch import sweep
 from thaw.config.inputs import FOLDER, Input
 from thaw.config.presets import ROOT
 from thaw.photos.places import show_name
@@ -31,6 +33,25 @@ def check_input(found: Input) -> None:
             if folder not in seen:
                 seen.add(folder)
                 check_place(f"{found.place}: the link {show_name(str(link.relative_to(found.path)))}", folder, OWN)
+
+
+def sweep_outputs() -> None:
+    """Remove what killed stages left beside outputs of the current folder, and in the store.
+
+    A stage sweeps beside its own outputs; but DVC may restore them from its cache and not run it.
+    """
+    from thaw.store.place import find_store
+
+    flat = {paths.RAW, paths.RECORDS}  # nothing is published in them, and photos are many
+    folders = {str(pathlib.Path(made).parent) for made in DELETED}
+    for made in DELETED:
+        if made not in flat:
+            folders |= {folder for folder, _, _ in os.walk(made) if SCRATCH not in folder}
+    store = find_store()
+    if store is not None:
+        folders |= {str(store), str(store / "unfinished")}
+    for folder in sorted(folders):
+        sweep(folder, SCRATCH)
 
 
 def check_environment() -> None:

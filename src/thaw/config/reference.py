@@ -18,9 +18,9 @@ from thaw.comparison.words import to_markdown
 from thaw.config.presets import ROOT
 from thaw.explanation.sections import Explain
 from thaw.export.sections import Export
-from thaw.networks.sections import BaselineNetwork, Head, Unfreeze
+from thaw.networks.sections import Auto, BaselineNetwork, Head, Unfreeze
 from thaw.photos.sections import Archive, Folder, Sample, Tfds
-from thaw.records.sections import Augmentation, Image
+from thaw.records.sections import Augmentation, Colour, Image
 from thaw.split.sections import Split
 from thaw.training.sections import (
     Adam,
@@ -71,11 +71,13 @@ CHAPTERS = [
     Chapter("export", [Export]),
     Chapter("explain", [Explain]),
     Chapter("unfreeze", [Unfreeze]),
+    Chapter("auto", [Auto]),
     Chapter("head", [Head]),
     Chapter("optimizer", [Adam, AdamW, Sgd], "Key of every run."),
     Chapter("schedule", [Schedule]),
     Chapter("early_stopping", [EarlyStopping]),
     Chapter("augmentation", [Augmentation]),
+    Chapter("colour", [Colour]),
 ]
 
 

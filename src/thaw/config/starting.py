@@ -37,7 +37,8 @@ from thaw.config.inputs import (
     write_listings,
 )
 from thaw.config.loading import read_yaml
-from thaw.config.outputs import check_environment, check_input
+from thaw.config.lockfile import mend_lock
+from thaw.config.outputs import check_environment, check_input, sweep_outputs
 
 COMMANDS = ("repro", "status", "exp run")
 
@@ -45,13 +46,15 @@ COMMANDS = ("repro", "status", "exp run")
 def prepare(arguments: Sequence[str]) -> None:
     """Check params.yaml and what it names, and renew data/inputs, as the dvc command `arguments` needs it.
 
-    With overrides all that is checked is what the experiments will have. Raises InputError with every fault of the
-    parameters, or with the first of the inputs.
+    What killed stages left is removed, and a dvc.lock that a kill cut off is put together again. With overrides all
+    that is checked is what the experiments will have. Raises InputError with every fault of the parameters, or with the
+    first of the inputs.
     """
     command, words = _find_command(arguments)
     if command not in COMMANDS:
         return
     put_back()
+    mend_lock()
     documents: Iterable[dict[Any, Any]] = [read_yaml(paths.PARAMS)]
     overridden = command == "exp run" and overrides.may_override(words)
     if overridden:
@@ -62,6 +65,8 @@ def prepare(arguments: Sequence[str]) -> None:
             before, listings = listings, _list_inputs(check(document, paths.PARAMS), document, command, words, digests)
             if before not in (None, listings):
                 raise InputError(f"-S: values that change what {FOLDER} lists must be queued one by one")
+    if command != "status":
+        sweep_outputs()
     if listings is not None:
         if overridden and {"--queue", "--temp"} & set(words):
             set_aside()

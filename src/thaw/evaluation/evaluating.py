@@ -1,18 +1,20 @@
 """One trained run, scored once on every part."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from thaw.base.names import PARTS
 from thaw.evaluation import scoring
-from thaw.networks.classifiers import Network
+from thaw.networks.classifiers import Network, find_answering
 from thaw.networks.descriptions import RunDescription
 from thaw.networks.plan import plan_trained
 from thaw.records import reading
 from thaw.store.opening import Asked, open_run
 from thaw.store.prefixes import Images
+from thaw.store.sources import Batches, Pixels
 
 BATCH = 32
 
@@ -29,8 +31,12 @@ def evaluate(network: Network, description: RunDescription, records: pathlib.Pat
     """Score a trained network on every part of the records."""
     index = reading.read_index(records)
     parts = [part for part in PARTS if index["counts"][part]]
-    plan, images = plan_trained(network, description), [Images(records, part) for part in parts]
-    tail, sources = open_run(network, plan, images, asked._replace(trained=True))
+    images = [Images(records, part) for part in parts]
+    sources: Sequence[Batches]
+    if description.get("flip_test"):  # nothing is stored of mirror images
+        tail, sources = find_answering(network, description), [Pixels(*chosen) for chosen in images]
+    else:
+        tail, sources = open_run(network, plan_trained(network, description), images, asked._replace(trained=True))
     classes, scores, by_class, predictions = index["classes"], {}, [], []
     for part, source in zip(parts, sources, strict=True):
         labels, ids = reading.read_labels(records, part)

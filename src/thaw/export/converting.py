@@ -16,15 +16,21 @@ from thaw.base.quiet import keras, tf
 from thaw.export.files import About
 from thaw.export.repeating import make_repeatable
 from thaw.export.sections import Quantize
-from thaw.networks.classifiers import Network
+from thaw.networks.classifiers import Network, mirror
 
 PIXELS, PROBABILITIES = "pixels", "probabilities"  # names of input and output in every file
 
 
-def build_whole(network: Network) -> keras.Model:
-    """Return `network` with softmax behind it: pixels (b, size, size, 3) float32 in [0, 255] -> (b, classes)."""
+def build_whole(network: Network, flip_test: bool = False) -> keras.Model:
+    """Return `network` with softmax behind it: pixels (b, size, size, 3) float32 in [0, 255] -> (b, classes).
+
+    With `flip_test` the probabilities are the mean of those of the photo and of its mirror image.
+    """
     pixels = keras.Input(network.model.input_shape[1:], name=PIXELS)
-    return keras.Model(pixels, keras.layers.Softmax(name=PROBABILITIES)(network.model(pixels)))
+    if not flip_test:
+        return keras.Model(pixels, keras.layers.Softmax(name=PROBABILITIES)(network.model(pixels)))
+    both = [keras.layers.Softmax()(network.model(images)) for images in (pixels, mirror(pixels))]
+    return keras.Model(pixels, keras.layers.Average(name=PROBABILITIES)(both))
 
 
 def write_saved_model(whole: keras.Model, folder: pathlib.Path) -> None:

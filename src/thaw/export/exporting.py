@@ -50,7 +50,7 @@ def export(
     Raises InputError, and leaves no folder, where a file cannot be loaded by its own runtime, an unquantised one
     differs from the Keras network, or one loses more accuracy than `settings` allows.
     """
-    files, whole = list_files(settings), build_whole(network)
+    files, whole = list_files(settings), build_whole(network, facts.description.get("flip_test", False))
     metrics: dict[str, dict[str, Any]] = {}
     timing: dict[str, dict[str, Any]] = {}
     with publish(folder) as scratch, leave_out_notices():

@@ -73,6 +73,27 @@ def build_described(backbone: BackboneDescription, size: int, head: dict[str, An
     return build_classifier(backbone["architecture"], backbone["width"], size, Head(**head), classes, mode)
 
 
+def find_answering(network: Network, description: RunDescription) -> keras.Model:
+    """Return the model, pixels -> logits, that answers for the trained run that `description` is of."""
+    return average_flips(network.model) if description.get("flip_test") else network.model
+
+
+def average_flips(model: keras.Model) -> keras.Model:
+    """Return a model like `model` (pixels -> logits) that averages the probabilities of a photo and its mirror image.
+
+    Its logits (b, classes) float32 are the logarithms of the mean probabilities, in nats. As Krizhevsky et al. 2012,
+    ImageNet classification with deep convolutional neural networks, section 4.1, without the crops.
+    """
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    one, other = (keras.ops.log_softmax(model(images)) for images in (pixels, mirror(pixels)))
+    return keras.Model(pixels, keras.ops.logaddexp(one, other) - math.log(2))
+
+
+def mirror(images: Any) -> Any:
+    """Return images (b, h, w, c), a tensor of Keras, with left and right exchanged."""
+    return keras.ops.flip(images, axis=2)
+
+
 def count_parameters(weights: Sequence[keras.Variable]) -> int:
     """Return how many numbers the weights hold."""
     return sum(math.prod(weight.shape) for weight in weights)

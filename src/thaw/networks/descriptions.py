@@ -23,6 +23,7 @@ RunDescription = TypedDict(
         "classes": list[str],
         "trainable_parameters": int,
         "total_parameters": int,
+        "flip_test": NotRequired[bool],  # given where it is true
         "backbone": BackboneDescription | None,  # None for the baseline CNN
         "network": NotRequired[dict[str, Any]],  # a sections.BaselineNetwork, for the baseline CNN alone
         # What follows is of runs with a backbone.

@@ -14,11 +14,36 @@ Width = Annotated[int, pydantic.Field(ge=1, le=65_536)]
 Dropout = Annotated[float, pydantic.Field(ge=0, lt=1, json_schema_extra={"unit": "share"})]
 
 
+class Auto(Section):
+    """Key of [`unfreeze`](#unfreeze): the stage tries several cuts and trains on from the best.
+
+    Every candidate trains for one epoch from where the run starts, as it would in a training of its own; the one with
+    the lowest validation loss, the cheaper of equals, trains to the end.
+    """
+
+    blocks: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = pydantic.Field(
+        default=None,
+        description="candidates, each the last so many blocks and what follows them; 0 for the head alone. Without it "
+        "every number that the backbone has, and 0",
+        json_schema_extra={"unit": "blocks"},
+    )
+    all: bool = pydantic.Field(default=True, description="whether the whole backbone is a candidate, too")
+
+    @pydantic.model_validator(mode="after")
+    def _something_to_choose_from(self) -> Self:
+        blocks = self.blocks or []
+        if len(set(blocks)) < len(blocks):
+            raise ValueError("must name each number of blocks once")
+        if self.blocks is not None and len(blocks) + self.all < 2:
+            raise ValueError("must have at least two candidates")
+        return self
+
+
 class Unfreeze(Section):
     """Key of an entry of [`finetune`](#finetune).
 
-    At least one key; several mean their union. Layers are counted as Keras lists them, those without weights included.
-    What a backbone does not have is a fault that lists what it has.
+    At least one key; several mean their union, but `auto` stands alone. Layers are counted as Keras lists them, those
+    without weights included. What a backbone does not have is a fault that lists what it has.
     """
 
     # The published reports count layers so, too. What follows the last block (the closing convolution of the
@@ -38,11 +63,15 @@ class Unfreeze(Section):
         "a MobileNet, `entry`, `middle` and `exit` of Xception",
     )
     all: Literal[True] | None = pydantic.Field(default=None, description="the whole backbone")
+    auto: Auto | None = pydantic.Field(default=None, description="what a race over several cuts finds best")
 
     @pydantic.model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.model_dump(exclude_none=True):
-            raise ValueError("must have at least one of layers, from_layer, blocks, stages, all")
+        given = self.model_dump(exclude_none=True)
+        if not given:
+            raise ValueError("must have at least one of layers, from_layer, blocks, stages, all, auto")
+        if "auto" in given and len(given) > 1:
+            raise ValueError("must have auto or other keys, not both")
         return self
 
 
@@ -57,6 +86,9 @@ def find_faults(unfreeze: Unfreeze, architecture: str, name: str) -> list[tuple[
         value = getattr(unfreeze, key)
         if value is not None and not low <= value <= high:
             faults.append((key, f"must be {low} to {high} for {name}", value))
+    for blocks in (unfreeze.auto and unfreeze.auto.blocks) or []:
+        if blocks > row.blocks:
+            faults.append(("auto.blocks", f"must be 0 to {row.blocks} for {name}", blocks))
     for stage in unfreeze.stages or []:
         if stage not in row.stages:
             faults.append(("stages", f"must be of {', '.join(row.stages)} for {name}", stage))

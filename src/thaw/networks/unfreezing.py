@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from thaw.base.quiet import keras
 from thaw.networks.architectures import ARCHITECTURES
 from thaw.networks.backbones import find_blocks, find_single_tensors
-from thaw.networks.sections import BatchNorm, Unfreeze
+from thaw.networks.sections import Auto, BatchNorm, Unfreeze
+
+
+def list_candidates(auto: Auto, architecture: str) -> dict[str, Unfreeze | None]:
+    """Return {name: what it opens} of the candidates of a race, the cheapest first; None opens the head alone."""
+    blocks = range(ARCHITECTURES[architecture].blocks + 1) if auto.blocks is None else sorted(auto.blocks)
+    found = {f"blocks-{count}" if count else "head": Unfreeze(blocks=count) if count else None for count in blocks}
+    return found | ({"all": Unfreeze(all=True)} if auto.all else {})
 
 
 def find_open_layers(model: keras.Model, architecture: str, unfreeze: Unfreeze | None) -> list[keras.layers.Layer]:

@@ -45,7 +45,10 @@ class Model:
 
     @property
     def keras(self) -> keras.Model:
-        """The Keras model: pixels (b, size, size, 3) float32 in [0, 255] -> logits (b, classes) float32."""
+        """The Keras model: pixels (b, size, size, 3) float32 in [0, 255] -> logits (b, classes) float32.
+
+        Of a run with `flip_test` it answers for the photo as it is; `predict` averages both mirror images.
+        """
         assert self._predictor.network
         return self._predictor.network.model
 

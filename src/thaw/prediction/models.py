@@ -72,10 +72,12 @@ def load_run(name: str, folder: pathlib.Path | str = ".") -> Predictor:
     Raises InputError as `check_run` does, and DamagedFile where its weights are damaged.
     """
     check_run(name, folder)
+    from thaw.networks.classifiers import find_answering
     from thaw.networks.files import load_network
 
     network, description = load_network(name, folder)
-    return Predictor(name, description["size"], description["classes"], _trace(network.model), network)
+    score = _trace(find_answering(network, description))
+    return Predictor(name, description["size"], description["classes"], score, network)
 
 
 def load_export(folder: pathlib.Path | str) -> Predictor:

@@ -12,7 +12,7 @@ import numpy as np
 from thaw.base.determinism import UNTUNED
 from thaw.base.quiet import tf
 from thaw.records.verifying import read_records, verify_part
-from thaw.records.views import cut_out
+from thaw.records.views import show
 
 SHUFFLED_TOGETHER = 4096  # images held while shuffling, 600 MiB at 224 px: all of TF-Flowers' train part
 
@@ -41,31 +41,31 @@ def read_batches(
     part: str,
     batch_size: int,
     order: int | None = None,
-    boxes: np.ndarray | None = None,
+    view: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Return batches (images (b, h, w, 3) float32 in [0, 255], labels (b,) int64) of a part, the last one smaller.
 
-    `order` seeds the shuffling; None keeps the order of the records. `boxes` (n, 4), by record, is the view of them
-    (see `thaw.records.views`); None shows them as they are. Raises InputError for records that are not as they were
-    written: the first call reads them all, the next ones, of an epoch each, do not.
+    `order` seeds the shuffling; None keeps the order of the records. `view` (n, 4 or 7), by record, is what is
+    shown of them (see `thaw.records.views`); None shows them as they are. Raises InputError for records that are not as
+    they were written: the first call reads them all, the next ones, of an epoch each, do not.
     """
     index, files = read_index(folder), verify_part(folder, part)
     count, size = index["counts"][part], index["size"]
     records = tf.data.TFRecordDataset([str(path) for path in files])
     records = records.apply(tf.data.experimental.assert_cardinality(count))
-    if boxes is not None:
-        records = tf.data.Dataset.zip(records, tf.data.Dataset.from_tensor_slices(boxes))
+    if view is not None:
+        records = tf.data.Dataset.zip(records, tf.data.Dataset.from_tensor_slices(view))
     if order is not None:
         records = records.shuffle(min(count, SHUFFLED_TOGETHER), seed=order)
 
-    def decode(record: tf.Tensor, *box: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def decode(record: tf.Tensor, *drawn: tf.Tensor) -> tuple[tf.Tensor, ...]:
         row = tf.io.parse_single_example(
             record, {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
         )
         pixels = tf.reshape(tf.io.decode_raw(row["image"], tf.uint8), (size, size, 3))
-        return tf.cast(pixels, tf.float32), row["label"], *box
+        return tf.cast(pixels, tf.float32), row["label"], *drawn
 
     batches = records.map(decode, num_parallel_calls=2).batch(batch_size)
-    if boxes is not None:
-        batches = batches.map(lambda images, labels, drawn: (cut_out(images, drawn), labels))
+    if view is not None:
+        batches = batches.map(lambda images, labels, drawn: (show(images, drawn), labels))
     return batches.prefetch(2).with_options(UNTUNED)

@@ -17,6 +17,7 @@ from thaw.comparison.exports import Exports, describe_exports, tabulate_export_t
 from thaw.comparison.labels import LabelIssues, describe_issues
 from thaw.comparison.pairs import Evidence, describe_differences, describe_trainings
 from thaw.comparison.published import describe_published, is_tf_flowers
+from thaw.comparison.races import describe_races
 from thaw.comparison.repeats import Repeats, describe_repeats
 from thaw.comparison.results import Results, Run, read_metrics
 from thaw.comparison.words import NO_TEST, code, escape, say_count, to_markdown
@@ -68,6 +69,7 @@ def write_results(
         explanations=describe_explanations(evidence, figures),
         issues=describe_issues(issues, results),
         differences=describe_differences(evidence),
+        races=describe_races(results),
         repeats=describe_repeats(repeats, results),
         exports=describe_exports(exports, results),
         trainings=describe_trainings(evidence),

@@ -29,9 +29,9 @@ def describe_run(predictor: Predictor, results: Results | None) -> Card:
         ]
         if run.backbone:
             facts.append(("Weights", _say_origin(results, run.backbone)))
-        facts += [
-            ("Note", note) for note in results.notes if (mark := results.marks[run.name]) and note.startswith(mark)
-        ]
+        mark = f"{results.marks[run.name]} "  # of its footnote
+        notes = [note.removeprefix(mark) for note in results.notes if note.startswith(mark)]
+        facts += [("Note", note[:1].upper() + note[1:]) for note in notes]
     else:
         facts.append(("Accuracy", "not measured yet: ./run dvc repro measures it"))
     return Card(predictor.name, [*facts, _say_size(predictor)])

@@ -99,7 +99,7 @@ def _fill(prefix: Prefix, images: Images, entry: pathlib.Path, find_others: Call
 
         count = images.count_photos()
         batches = track(
-            reading.read_batches(images.folder, images.part, prefixes.FILL_BATCH, boxes=images.boxes),
+            reading.read_batches(images.folder, images.part, prefixes.FILL_BATCH, view=images.view),
             f"activations at {', '.join(target.cut for target, _ in targets)}; {images.part}",
             -(-count // prefixes.FILL_BATCH),
             "batches",

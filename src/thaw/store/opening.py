@@ -74,7 +74,7 @@ def _open_parts(
     sources = []
     for chosen in images:
         # Views are those of one run: what others will ask for is the photos as they are.
-        source = open_part(prefix, chosen, find_others if chosen.boxes is None else tuple)
+        source = open_part(prefix, chosen, find_others if chosen.view is None else tuple)
         if source is None:
             return None
         sources.append(source)

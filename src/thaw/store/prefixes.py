@@ -56,12 +56,12 @@ class Images(NamedTuple):
 
     folder: pathlib.Path | str  # of the records
     part: str
-    boxes: np.ndarray | None = None  # (n, 4): the view, see thaw.records.views
+    view: np.ndarray | None = None  # (n, 4 or 7), see thaw.records.views
 
     def describe(self) -> dict[str, Any]:
         """Return everything that the images depend on, as a JSON document."""
         digest = reading.read_index(self.folder)["digest"]
-        return {"part": self.part, "records": digest, "view": None if self.boxes is None else _digest_view(self.boxes)}
+        return {"part": self.part, "records": digest, "view": None if self.view is None else _digest_view(self.view)}
 
     def count_photos(self) -> int:
         """Return how many images there are."""
@@ -84,8 +84,9 @@ def _digest_noise(model: keras.Model) -> str:
     return hashlib.sha256(model(image, training=False).numpy().tobytes()).hexdigest()
 
 
-def _digest_view(boxes: np.ndarray) -> str:
-    """Return the sha256 of the boxes and of what `views.cut_out` makes of noise, which gives away an edit of it."""
+def _digest_view(view: np.ndarray) -> str:
+    """Return the sha256 of the view and of what `views.show` makes of noise, which gives away an edit of it."""
     noise = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3)).astype(np.float32)
-    shown = views.cut_out(noise, np.array([[0.1, 0.9, 0.7, 0.2]], np.float32))
-    return hashlib.sha256(boxes.tobytes() + shown.numpy().tobytes()).hexdigest()
+    row = [0.1, 0.9, 0.7, 0.2, 0.8, 1.3, 0.6][: view.shape[1]]
+    shown = views.show(noise, np.array([row], np.float32))
+    return hashlib.sha256(view.tobytes() + shown.numpy().tobytes()).hexdigest()

@@ -78,7 +78,7 @@ class Pixels(NamedTuple):
 
     folder: pathlib.Path | str
     part: str
-    boxes: np.ndarray | None = None  # (n, 4): the view, see thaw.records.views
+    view: np.ndarray | None = None  # (n, 4 or 7), see thaw.records.views
 
     @property
     def labels(self) -> np.ndarray:
@@ -87,7 +87,7 @@ class Pixels(NamedTuple):
 
     def read_batches(self, batch_size: int, order: int | None = None) -> tf.data.Dataset:
         """Return a tf.data.Dataset of (images (b, h, w, 3) float32 in [0, 255], labels (b,) int64)."""
-        return reading.read_batches(self.folder, self.part, batch_size, order, self.boxes)
+        return reading.read_batches(self.folder, self.part, batch_size, order, self.view)
 
 
 def _shuffle(count: int, order: int) -> np.ndarray:

@@ -34,8 +34,9 @@ def fit(
     training: Training,
     unfinished: Unfinished,
     about: About = About(),  # noqa: B008
+    until: int | None = None,
 ) -> pd.DataFrame:
-    """Train `model` (inputs -> logits) for the epochs of `phase`; return a row per epoch.
+    """Train `model` (inputs -> logits) for the epochs of `phase`, or `until` so many of them; return a row per epoch.
 
     `train` is a list of sources of batches, the views of the training images, used in rotation; `validation` is one
     source. Columns: `epoch` from 1; loss, accuracy and macro precision, recall and F1 as `train_*` (running, over the
@@ -43,6 +44,7 @@ def fit(
     `waiting`, the seconds of the last epoch in which training or validation waited for data, and 0 for the others. The
     weights are those after the last epoch: no epoch is chosen, unless `phase` has early stopping. `unfinished` keeps
     the state after each epoch, and a run goes on from what it kept. `about` is what the recipe of `phase` needs.
+    A training `until` an epoch is one that another call goes on from; the weights that it leaves are of no use.
     """
     classes = model.output_shape[-1]
     steps = phase.epochs * math.ceil(len(train[0].labels) / training.batch_size)
@@ -62,7 +64,7 @@ def fit(
     if averaging:
         callbacks.append(averaging)
     rows = unfinished.resume(state)
-    for epoch in range(len(rows), phase.epochs):
+    for epoch in range(len(rows), phase.epochs if until is None else until):
         if has_stopped(rows, stopping):
             break
         start = time.perf_counter()
@@ -93,6 +95,8 @@ def fit(
         if averaging:
             averaging.restore()
         unfinished.keep(state, rows)
+    if until is not None:
+        return pd.DataFrame(rows[:until])
     if stopping:
         _copy(best, model.weights)
     elif averaging:

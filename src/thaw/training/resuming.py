@@ -58,7 +58,7 @@ class Unfinished:
             return []
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        say(f"going on after epoch {len(rows)}, where an earlier run stopped")
+        say(f"going on after epoch {len(rows)}, the last one that is kept")
         return rows
 
     def keep(self, variables: Sequence[keras.Variable], rows: list[dict[str, Any]]) -> None:

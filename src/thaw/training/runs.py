@@ -75,7 +75,7 @@ class Trained(NamedTuple):
     history: pd.DataFrame  # a row per epoch, without what was measured in time
     metrics: dict[str, Any]
     timing: dict[str, Any]  # seconds and memory: they differ from run to run, and no stage depends on them
-    state: Unfinished  # to be discarded once all of this is written
+    states: Sequence[Unfinished]  # to be discarded once all of this is written
 
 
 def read_start(name: str, folder: pathlib.Path | str = ".") -> Start:
@@ -86,24 +86,24 @@ def read_start(name: str, folder: pathlib.Path | str = ".") -> Start:
 
 def train_baseline(run: BaselineRun, setting: Setting) -> Trained:
     """Train the baseline CNN."""
-    return _train(open_baseline(run, setting), run, setting)
+    return train(open_baseline(run, setting), run, setting)
 
 
 def train_frozen(name: str, run: FrozenRun, start: Start, setting: Setting) -> Trained:
     """Train the new head of frozen run `name` on the pooled features of its pretrained backbone."""
-    return _train(open_from(name, run, start, setting), run, setting)
+    return train(open_from(name, run, start, setting), run, setting)
 
 
 def finetune(name: str, run: FinetuneRun, start: Start, setting: Setting) -> Trained:
     """Train what fine-tuned run `name` unfreezes, and the head, on from `start`."""
-    return _train(open_from(name, run, start, setting), run, setting)
+    return train(open_from(name, run, start, setting), run, setting)
 
 
 def open_baseline(run: BaselineRun, setting: Setting) -> Opened:
     """Return the baseline CNN before its first step."""
     index = reading.read_index(setting.records)
     network = classifiers.build_baseline(run.network, index["size"], len(index["classes"]))
-    description = _describe(BASELINE, index, network) | {"backbone": None, "network": run.network.model_dump()}
+    description = _describe(BASELINE, index, network, run) | {"backbone": None, "network": run.network.model_dump()}
     return _open(network, None, cast(RunDescription, description), run, setting)
 
 
@@ -117,7 +117,7 @@ def open_from(name: str, run: FrozenRun | FinetuneRun, start: Start, setting: Se
     plan = plan_run(network, backbone["architecture"], find_opening(run))
     unfreeze(network, plan)
     unfrozen = plan.opening.unfreeze
-    description = _describe(name, index, network) | {
+    description = _describe(name, index, network, run) | {
         "backbone": backbone,
         "head": head,
         "from": start.name,
@@ -141,14 +141,17 @@ def _find_head(run: FrozenRun | FinetuneRun) -> dict[str, Any]:
     return run.head.model_dump()
 
 
-def _describe(name: str, index: dict[str, Any], network: Network) -> dict[str, Any]:
-    return {
+def _describe(
+    name: str, index: dict[str, Any], network: Network, run: BaselineRun | FrozenRun | FinetuneRun
+) -> dict[str, Any]:
+    described = {
         "run": name,
         "size": index["size"],
         "classes": index["classes"],
         "trainable_parameters": classifiers.count_parameters(network.model.trainable_weights),
         "total_parameters": network.model.count_params(),
     }
+    return {**described, "flip_test": True} if run.flip_test else described
 
 
 def _open(
@@ -160,10 +163,8 @@ def _open(
 ) -> Opened:
     start, name, index = time.perf_counter(), description["run"], reading.read_index(setting.records)
     about = describe_training(network, plan and plan.architecture, name, run, setting.records)
-    images = [
-        Images(setting.records, "train", views.draw_boxes(run.augmentation, view, index["counts"]["train"]))
-        for view in range(run.views)
-    ]
+    drawn = views.draw_views(run.augmentation, run.epochs, setting.training.seed, index["counts"]["train"])
+    images = [Images(setting.records, "train", view) for view in drawn]
     images.append(Images(setting.records, "validation"))
     tail, sources = open_run(network, plan, images, Asked(setting.compute, setting.others))
     behind, counted = ({id(w) for w in model.trainable_weights} for model in (tail, network.model))
@@ -172,20 +173,10 @@ def _open(
     return Opened(network, plan, description, tail, sources, about, time.perf_counter() - start)
 
 
-def _train(opened: Opened, run: BaselineRun | FrozenRun | FinetuneRun, setting: Setting) -> Trained:
+def train(opened: Opened, run: BaselineRun | FrozenRun | FinetuneRun, setting: Setting) -> Trained:
+    """Train `run`, opened before its first step, to its end."""
     network, plan, description, tail, sources, about, prefix = opened
-    state = Unfinished(
-        find_unfinished(),
-        [
-            description,
-            run.model_dump(mode="json", by_alias=True),
-            setting.training.model_dump(),
-            setting.compute.model_dump(),
-            reading.read_index(setting.records)["digest"],
-            classifiers.digest_weights(network.model),
-            type(sources[0]).__name__,
-        ],
-    )
+    state = find_state(opened, run, setting)
     history = fit(tail, sources[:-1], sources[-1], run, setting.training, state, about)
     seconds, waiting = history.pop("seconds"), history.pop("waiting")
     flops = costs.count_run_flops(network, plan and plan.cut)._asdict()
@@ -202,7 +193,23 @@ def _train(opened: Opened, run: BaselineRun | FrozenRun | FinetuneRun, setting: 
     metrics: dict[str, Any] = {"epochs": len(history), "cut": description.get("cut", "pixels"), "flops": flops}
     if run.early_stopping:
         metrics["restored_epoch"] = find_best_epoch(history.to_dict("records"), run.early_stopping) + 1
-    return Trained(description["run"], network, description, history, metrics, timing, state)
+    return Trained(description["run"], network, description, history, metrics, timing, [state])
+
+
+def find_state(opened: Opened, run: BaselineRun | FrozenRun | FinetuneRun, setting: Setting) -> Unfinished:
+    """Return where the state of the training of `run`, opened before its first step, is kept."""
+    return Unfinished(
+        find_unfinished(),
+        [
+            opened.description,
+            run.model_dump(mode="json", by_alias=True),
+            setting.training.model_dump(),
+            setting.compute.model_dump(),
+            reading.read_index(setting.records)["digest"],
+            classifiers.digest_weights(opened.network.model),
+            type(opened.sources[0]).__name__,
+        ],
+    )
 
 
 def measure_peak_memory() -> int:

@@ -8,7 +8,7 @@ from thaw.training.runs import Trained
 
 
 def save_training(trained: Trained, folder: pathlib.Path | str = ".") -> None:
-    """Write what a training made below `folder`, the one of dvc.yaml; forget the state of the training after that."""
+    """Write what a training made below `folder`, the one of dvc.yaml; forget the states of the training after that."""
     folder, name = pathlib.Path(folder), trained.run
     with publish(folder / paths.find_weights(name)) as path:
         trained.network.save_weights(path)
@@ -16,4 +16,5 @@ def save_training(trained: Trained, folder: pathlib.Path | str = ".") -> None:
     write_table(folder / paths.find_history(name), trained.history)
     write_json(folder / paths.find_training(name), {name: trained.metrics})
     write_json(folder / paths.find_training_time(name), {name: trained.timing})
-    trained.state.discard()
+    for state in trained.states:
+        state.discard()

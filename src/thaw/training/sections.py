@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from thaw.base.sections import Section, Seed
-from thaw.networks.sections import BaselineNetwork, BatchNorm, Head, Unfreeze
+from thaw.networks.sections import Auto, BaselineNetwork, BatchNorm, Head, Unfreeze
 from thaw.records.sections import Augmentation
 
 Rate = Annotated[float, pydantic.Field(gt=0, le=10, description="the same in every step, unless `schedule` moves it")]
@@ -150,15 +150,17 @@ class Phase(Section):
     )
     early_stopping: EarlyStopping | None = pydantic.Field(default=None, description="when the phase ends early")
 
-    @property
-    def views(self) -> int:
-        """How many views of each training photo there are."""
-        return self.augmentation.views if self.augmentation else 1
+    flip_test: bool = pydantic.Field(
+        default=False,
+        description="whether the answer to a photo, wherever the trained run is scored or used, is the mean of the "
+        "probabilities of the photo and of its mirror image; training takes no notice",
+    )
 
     @property
     def passes(self) -> float:
-        """How often the training sees each image as it is: its epochs over the views that it rotates."""
-        return self.epochs / self.views
+        """How often the training sees each image as it is: its epochs over its views; fresh ones once."""
+        views = self.augmentation.views if self.augmentation else 1
+        return 1.0 if views == "fresh" else self.epochs / views
 
 
 class BaselineRun(Phase):
@@ -186,7 +188,7 @@ class FinetuneRun(Phase):
         description="where it starts: an entry of [`frozen`](#frozen), or `pretrained/` and an entry of "
         "[`backbones`](#backbones) for a new head on that",
     )
-    unfreeze: Unfreeze = pydantic.Field(description="what of the backbone trains")
+    unfreeze: Unfreeze | None = pydantic.Field(description="what of the backbone trains; null for the head alone")
     batch_norm: BatchNorm = pydantic.Field(
         default="inference",
         description="of the unfrozen layers. `inference`: gamma and beta train, the statistics stay. `frozen`: these "
@@ -196,6 +198,11 @@ class FinetuneRun(Phase):
         default=None,
         description="given with `from: pretrained/…` and with no other: else it is that of the frozen run",
     )
+
+    @property
+    def auto(self) -> Auto | None:
+        """The race that chooses what trains; None where the run says it."""
+        return self.unfreeze.auto if self.unfreeze else None
 
 
 class Replicates(Section):

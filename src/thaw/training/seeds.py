@@ -25,15 +25,20 @@ def replicate(
     parts = sorted(rows, key=lambda part: part == "train")  # validation first: the histories have its scores
     labels = {part: reading.read_labels(setting.records, part)[0] for part in parts}
     found: list[dict[str, Any]] = [{part: own[part] for part in parts}]
-    histories, states = [], []
+    histories, states, chosen = [], [], []
     first, count = setting.training.seed, repeated.times
     for seed in track(range(first + 1, first + count), f"{repeated.name}: other seeds", count - 1, "trainings"):
         seeded = setting._replace(training=setting.training.model_copy(update={"seed": seed}))
-        made = train_again(repeated, seeded, rows["train"], [rows[part] for part in parts])
+        made = train_again(
+            repeated, seeded, rows["train"], [rows[part] for part in parts], (rows["train"], rows["validation"])
+        )
         found.append({part: scoring.score(labels[part], of) for part, of in zip(parts, made.logits, strict=True)})
         histories.append(made.history.assign(seed=seed))
         states += made.states
+        chosen.append(made.chosen)
     document: dict[str, Any] = {"seeds": list(range(first, first + count))}
+    if any(chosen):
+        document["chosen"] = dict(zip(map(str, document["seeds"][1:]), chosen, strict=True))
     for score in SCORES:
         document[score] = {part: summarize_spread([scores[part][score] for scores in found]) for part in parts}
     table = pd.concat(histories, ignore_index=True)

@@ -1,0 +1,151 @@
+"""Measures `thaw repro` with independent runs side by side against `dvc repro`, which runs them one after the other.
+
+    ./run python benchmarks/parallel.py --turns 3
+
+Eight shallow runs (a head on a small frozen MobileNetV3, each with a learning rate of its own) on drawn flowers, one
+thread each (`compute.threads: 1`). Photos, records and first weights are made once; then the runs and their
+evaluations are made in turns by `dvc repro` and by `thaw repro --jobs N`, each in a copy of that workspace, with a
+cache and a store of activations of its own. A turn counts everything from the start of the command to its end. The
+dvc.lock of both sides must be the same in every turn, digests of measured times apart, or the benchmark fails.
+
+On the table that is finished then, `thaw repro` and `dvc repro` take turns with nothing to do.
+
+Writes parallel.json and parallel.md beside this file. It needs an otherwise idle machine, and some twenty minutes on
+two cores.
+"""
+
+import argparse
+import os
+import pathlib
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thaw.base.errors import run_program
+from thaw.base.files import write_json, write_text
+from thaw.base.progress import track
+from thaw.cli.workspaces import make_workspace
+from thaw.comparison.words import to_markdown
+from thaw.config.loading import read_yaml
+from thaw.config.presets import ROOT, read_preset
+
+RUNS = 8
+SHARED = ("preprocess", "weights")  # what is made before the clock starts
+TARGETS = ("train_frozen", "evaluate_frozen")
+TIMED = re.compile(r"timing")  # in the path of an output whose digest is of measured times
+
+
+def make_document(runs: int, photos: int, epochs: int) -> dict[str, Any]:
+    """Return the parameters: `runs` heads of so many epochs on the backbone of the demo, `photos` of each class."""
+    document = read_preset("demo")
+    document["compute"]["threads"] = 1
+    document["dataset"]["photos_per_class"] = photos
+    document["split"] |= {"train": 0.5, "validation": 0.25, "test": 0.25}
+    (backbone,) = document["backbones"].values()
+    backbone["pretraining"] |= {"photos_per_class": 12, "epochs": 1}  # how good the weights are takes no time
+    ((name, run),) = document["frozen"].items()
+    rates = {f"{name}-{number}": 1e-3 * 1.5**number for number in range(runs)}
+    document["frozen"] = {
+        key: {**run, "optimizer": {"name": "adam", "learning_rate": rate}, "epochs": epochs}
+        for key, rate in rates.items()
+    }
+    document |= {"finetune": {}, "replicates": {}, "folds": {}, "export": {}, "explain": {}}
+    return document
+
+
+def list_command(side: str, jobs: int) -> list[str]:
+    """Return the command of a side without its targets."""
+    if side == "sequential":
+        return [sys.executable, "-P", "-m", "dvc", "repro"]
+    return [sys.executable, "-P", "-m", "thaw", "repro", "--jobs", str(jobs)]
+
+
+def measure(folder: pathlib.Path, command: Sequence[str], targets: Sequence[str] = ()) -> float:
+    """Return the seconds that `command` takes in the workspace `folder`; raises RuntimeError where it fails."""
+    if "dvc" in command:  # as `./run dvc repro` has it, and as `thaw repro` does itself
+        targets_of_check = ["-m", "thaw.config.starting", "repro", *targets]
+        checked = [[sys.executable, "-P", *targets_of_check], [*command, *targets]]
+    else:
+        checked = [[*command, *targets]]
+    variables = {"PYTHONPATH": str(ROOT / "src"), "THAW_STORE": str(folder / ".thaw" / "activations")}
+    begun = time.monotonic()
+    for words in checked:
+        done = subprocess.run(words, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    return time.monotonic() - begun
+
+
+def read_lock(folder: pathlib.Path) -> list[Any]:
+    """Return the stages of dvc.lock in their order, without the digests of measured times."""
+    stages = read_yaml(folder / "dvc.lock")["stages"]
+    for stage in stages.values():
+        stage["outs"] = [out for out in stage["outs"] if not TIMED.search(out["path"])]
+    return list(stages.items())
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """Return the result as a table in Markdown."""
+    rows = []
+    for name in ("table", "warm"):
+        measured = result[name]
+        sides = [statistics.median(measured[side]) for side in ("sequential", "parallel")]
+        rows.append([measured["of"], *(f"{seconds:.1f}" for seconds in sides), f"{sides[0] / sides[1]:.2f}"])
+    heads = ["", "`dvc repro`, s", f"`thaw repro --jobs {result['jobs']}`, s", "ratio"]
+    told = f"{result['machine']}; the middle one of {result['turns']} turns of each side."
+    return f"{to_markdown(heads, rows)}\n\n{told}\n"
+
+
+def main() -> None:
+    """Make what both sides share, measure them in turns, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=3, help="of each side (default: 3)")
+    parser.add_argument("--jobs", type=int, default=2, help="of thaw repro (default: 2)")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"in the table (default: {RUNS})")
+    parser.add_argument("--photos", type=int, default=300, help="of each class (default: 300)")
+    parser.add_argument("--epochs", type=int, default=400, help="of each run (default: 400)")
+    parser.add_argument(
+        "--results", type=pathlib.Path, default=pathlib.Path(__file__).parent, help="folder to write to"
+    )
+    arguments = parser.parse_args()
+    seconds: dict[str, dict[str, list[float]]] = {
+        name: {"sequential": [], "parallel": []} for name in ("table", "warm")
+    }
+    with tempfile.TemporaryDirectory(prefix="thaw-parallel-") as temporary:
+        shared = pathlib.Path(temporary, "shared")
+        make_workspace(shared, make_document(arguments.runs, arguments.photos, arguments.epochs))
+        measure(shared, list_command("sequential", 1), SHARED)
+        for turn in track(range(arguments.turns), "parallel", arguments.turns, "turns"):
+            sides = ("sequential", "parallel") if turn % 2 == 0 else ("parallel", "sequential")
+            locks = []
+            for side in sides:
+                folder = pathlib.Path(temporary, side)
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.copytree(shared, folder, symlinks=True)
+                command = list_command(side, arguments.jobs)
+                seconds["table"][side].append(round(measure(folder, command, TARGETS), 2))
+                locks.append(read_lock(folder))
+                seconds["warm"][side].append(round(measure(folder, command, TARGETS), 2))
+            if locks[0] != locks[1]:
+                raise RuntimeError("the two sides left another dvc.lock")
+    result = {
+        "machine": f"{os.cpu_count()} cores ({platform.machine()})",
+        "threads": 1,
+        **{name: getattr(arguments, name) for name in ("jobs", "turns", "runs", "photos", "epochs")},
+        "table": {"of": f"{arguments.runs} shallow runs and their evaluations", **seconds["table"]},
+        "warm": {"of": "the same with nothing to do", **seconds["warm"]},
+    }
+    write_json(arguments.results / "parallel.json", result)
+    write_text(arguments.results / "parallel.md", describe(result))
+    print(describe(result))
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,1 @@
+"""./run thaw repro: the stages of dvc.yaml side by side."""
