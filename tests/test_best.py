@@ -83,6 +83,7 @@ def test_an_experiment_that_dvc_saved_can_be_best_and_is_named_with_the_command_
     assert ask(capsys).startswith("Best on validation, of 5 runs: tiny-all (")
 
 
+@pytest.mark.long
 def test_what_the_last_commit_has_counts_while_the_files_are_those_of_an_experiment(
     table: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +97,7 @@ def test_what_the_last_commit_has_counts_while_the_files_are_those_of_an_experim
     assert text.rstrip().endswith("git restore .\n    ./run dvc checkout")
 
 
+@pytest.mark.long
 def test_a_run_that_two_experiments_share_is_listed_once(
     table: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

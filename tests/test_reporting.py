@@ -138,6 +138,7 @@ def name_figures(params: Params, folder: pathlib.Path) -> list[Any]:
     return [drawing.name for drawing in figures.list_drawings(evidence, folder)]
 
 
+@pytest.mark.long
 def test_files_of_a_removed_run_leave_no_row_and_no_figure(params: Params, folder: pathlib.Path, undrawn: None) -> None:
     publication.write_report(params, SIZE, folder)
     del params.finetune["wide-layers-3"]
@@ -186,6 +187,7 @@ def test_the_same_results_give_the_same_bytes(params: Params, folder: pathlib.Pa
     assert read_all() == read_all()
 
 
+@pytest.mark.long
 def test_times_change_the_costs_and_not_the_report(params: Params, folder: pathlib.Path, undrawn: None) -> None:
     before = read_page(folder, params)
     write_times(folder, "wide", 12.34)

@@ -143,6 +143,7 @@ def expect_one_line(done: Any, *words: str) -> None:
         assert word in done.stderr
 
 
+@pytest.mark.long
 def test_what_git_sees_is_what_dvc_repro_leaves_though_stages_end_in_another_order(
     quick: pathlib.Path, ran: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -301,7 +301,8 @@ def test_a_run_goes_on_with_the_fresh_views_of_the_epochs_that_are_left(
     assert [path.read_bytes() for path in outputs] == undisturbed
 
 
-@pytest.mark.parametrize("stored", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("stored", [True, False])
 def test_a_fine_tuned_run_goes_on_with_its_statistics_and_views(
     stored: bool, tiny_project: pathlib.Path, threads: Compute, stop_after: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_frozen_run_trains_the_head_alone(project: pathlib.Path, params: Param
     assert description["trainable_parameters"] == 128 * 3 + 3
 
 
+@pytest.mark.long
 def test_a_fine_tuned_run_goes_on_from_its_frozen_run_and_trains_what_it_opens(
     project: pathlib.Path, params: Params
 ) -> None:
@@ -180,6 +181,7 @@ def test_validation_scores_of_the_last_epoch_are_those_of_the_evaluation(project
         assert found[score] == pytest.approx(last[f"validation_{score}"], abs=1e-5)
 
 
+@pytest.mark.long
 def test_the_evaluation_agrees_with_the_whole_network_run_on_the_photos(project: pathlib.Path, params: Params) -> None:
     pretrain()
     train_frozen(params)
@@ -320,7 +322,7 @@ def test_a_run_from_the_store_ends_with_the_weights_of_one_from_the_records(mode
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("mode", ["inference", "frozen"])
+@pytest.mark.parametrize("mode", ["inference", pytest.param("frozen", marks=pytest.mark.long)])
 def test_a_run_leaves_the_statistics_of_batch_norm(mode: str, way: Any, tuned_both_ways: Any) -> None:
     before, after = tuned_both_ways(mode)[way]
     statistics = [name for name in before if "moving" in name]
@@ -329,6 +331,7 @@ def test_a_run_leaves_the_statistics_of_batch_norm(mode: str, way: Any, tuned_bo
         np.testing.assert_array_equal(before[name], after[name])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_in_batch_mode_moves_the_statistics_of_open_layers_alone(way: Any, tuned_both_ways: Any) -> None:
     before, after = tuned_both_ways("batch")[way]
