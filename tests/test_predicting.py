@@ -43,7 +43,7 @@ CLASSES = ["class0", "class1", "class2"]
 ASKED = command.Asked(run=None, model=None, top=None, batch=None, json=False, csv=False)
 HEAD = Head(dense=[], dropout=0.0, batch_norm=False)
 SMALL = 32  # pixels, a side, of the networks that are told apart by their weights alone
-SLOW = 120  # seconds after which a thread that should have gone on has not
+SLOW = 30  # seconds after which a thread that should have gone on has not
 
 
 def count_red(pixels: np.ndarray) -> np.ndarray:

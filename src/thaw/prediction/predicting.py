@@ -1,6 +1,7 @@
 """Photos scored as they are read: threads decode the next ones while the network scores."""
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import queue
@@ -109,7 +110,7 @@ def _decode(source: Source, size: int) -> np.ndarray:
 
 def _take(waiting: queue.Queue[_Waiting], batch: int) -> tuple[list[_Waiting], bool]:
     """Return up to `batch` photos of the queue, and whether they are the last ones."""
-    taken = [waiting.get()]
+    taken = [_wait(waiting)]
     while len(taken) < batch and taken[-1].source is not None:
         try:
             taken.append(waiting.get(timeout=PATIENCE))
@@ -121,6 +122,14 @@ def _take(waiting: queue.Queue[_Waiting], batch: int) -> tuple[list[_Waiting], b
     if end.error:
         raise end.error
     return taken, True
+
+
+def _wait(waiting: queue.Queue[_Waiting]) -> _Waiting:
+    """Return the next photo of the queue, whenever it comes."""
+    while True:
+        # Not without a limit: Python would keep an interrupt that comes just before until there is a photo.
+        with contextlib.suppress(queue.Empty):
+            return waiting.get(timeout=PATIENCE)
 
 
 def _score(predictor: Predictor, taken: list[_Waiting]) -> Iterator[Prediction]:
