@@ -140,7 +140,11 @@ def start(folder: pathlib.Path, *arguments: str | bytes, **options: Any) -> subp
     environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(command.__file__).parents[2]), "PYTHONUTF8": "1"}
     environment.pop(command.CALLED_FROM, None)
     words = [sys.executable, "-P", "-m", "thaw", "predict", *arguments]
-    return subprocess.Popen(words, cwd=folder, env=environment, **options)
+
+    def listen() -> None:  # where the tests run in the background, interrupts are ignored, and so would the program
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(words, cwd=folder, env=environment, preexec_fn=listen, **options)
 
 
 def write_formats(folder: pathlib.Path) -> list[str]:
