@@ -25,10 +25,11 @@ from outcomes import (
     write_times,
     write_weights,
 )
+from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import read_json
 from thaw.comparison import pairs, published, results
-from thaw.comparison.words import to_markdown
+from thaw.comparison.words import escape, to_markdown
 from thaw.config.checking import Params
 from thaw.evaluation import latency
 from thaw.reporting import figures, publication, tables, timing
@@ -242,6 +243,20 @@ def test_a_run_without_inference_time_is_named_before_anything_is_written(params
     with pytest.raises(InputError, match=r"metrics/timing/evaluate/wide\.json: no such file"):
         publication.write_report(params, SIZE, folder)
     assert not (folder / "report").exists()
+
+
+def test_the_costs_say_on_which_processors_runs_were_trained(
+    params: Params, folder: pathlib.Path, undrawn: None
+) -> None:
+    kind = {"name": "Some_Processor", "family": 6, "model": 85, "instruction_sets": ["avx2"]}
+    for name in ("wide", "wide-layers-3"):
+        path = folder / paths.find_training_time(name)
+        times = read_json(path)
+        times[name]["processor"] = kind
+        path.write_text(json.dumps(times))
+    page = read_page(folder, params, "cost.md")
+    assert f"- {escape('Some_Processor')}, family 6, model 85, avx2: wide, wide-layers-3\n" in page
+    assert "- not recorded: baseline_cnn, wide-blocks-2\n" in page
 
 
 def test_the_costs_name_the_machine(params: Params, folder: pathlib.Path, undrawn: None) -> None:

@@ -30,7 +30,7 @@ from thaw.reporting.groups import describe_groups
 from thaw.reporting.photos import SAMPLE, describe_answers
 from thaw.reporting.tables import UNFROZEN, compare_in_markdown, name_network, tabulate_in_markdown
 from thaw.reporting.templates import render
-from thaw.reporting.timing import Latency, describe_machine, read_training_time
+from thaw.reporting.timing import Latency, describe_machine, describe_recorded, read_training_time
 
 
 def write_results(
@@ -96,6 +96,7 @@ def write_costs(
         "cost.md.j2",
         machine=describe_machine(),
         trainings=_tabulate_trainings(results, folder),
+        processors=_list_processors(results, folder),
         latencies=tabulate_latencies(results, latencies),
         figure=show(drawing, "cost") if drawing else "",
         batches=" and ".join(f"{count} batches of {size}" for size, count in BATCHES.items()),
@@ -173,6 +174,15 @@ def _tabulate_trainings(results: Results, folder: str | pathlib.Path) -> str:
         rows.append([*row, f"{train['peak_memory_mib']:,}"])
     header = ["Run", UNFROZEN, "Epochs", "Batches from", "Prefix s", "s/epoch", "Training s", "Total s"]
     return to_markdown([*header, "Waiting %", "Peak memory MiB"], rows, left=4)
+
+
+def _list_processors(results: Results, folder: str | pathlib.Path) -> list[str]:
+    """Return a line of Markdown for each kind of processor that runs were trained on, with their names."""
+    found: dict[str, list[str]] = {}
+    for run in results.runs:
+        kind = describe_recorded(read_training_time(run.name, folder).get("processor"))
+        found.setdefault(kind, []).append(escape(run.name))
+    return [f"{kind}: {', '.join(names)}" for kind, names in found.items()]
 
 
 def _tabulate_classes(by_class: pd.DataFrame, part: str) -> str:

@@ -3,12 +3,13 @@
 import importlib.metadata
 import pathlib
 import platform
-import subprocess
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import psutil
 
 from thaw.base import paths
+from thaw.base.machine import find_processor
 from thaw.comparison.results import Results, read_metrics
 from thaw.comparison.words import escape
 
@@ -45,7 +46,7 @@ def _read_latency(name: str, folder: pathlib.Path) -> Latency:
 def describe_machine() -> list[str]:
     """Return lines of Markdown about this machine: processor, cores, memory, Python, and what computes."""
     return [
-        f"Processor: {escape(_find_processor())}, {psutil.cpu_count()} cores",
+        f"Processor: {escape(find_processor())}, {psutil.cpu_count()} cores",
         f"Memory: {psutil.virtual_memory().total / 2**30:.1f} GiB",
         f"System: {platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}, TensorFlow {importlib.metadata.version('tensorflow')}, "
@@ -53,12 +54,10 @@ def describe_machine() -> list[str]:
     ]
 
 
-def _find_processor() -> str:
-    """Return the model of the processor, which `platform` does not know on every system; else the architecture."""
-    if platform.system() == "Darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+def describe_recorded(processor: Mapping[str, Any] | None) -> str:
+    """Return as Markdown what a training recorded of its processor (`base.machine.describe_processor`)."""
+    if not processor:
+        return "not recorded"
+    numbers = [f"{key} {processor[key]}" for key in ("family", "model") if processor[key] is not None]
+    sets = " ".join(processor["instruction_sets"])
+    return escape(processor["name"]) + "".join(f", {part}" for part in [*numbers, sets] if part)

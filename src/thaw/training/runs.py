@@ -12,6 +12,7 @@ import pandas as pd
 
 from thaw.base import paths
 from thaw.base.files import read_json
+from thaw.base.machine import describe_processor
 from thaw.base.names import BASELINE, PRETRAINED
 from thaw.base.quiet import keras
 from thaw.base.sections import Compute
@@ -189,6 +190,7 @@ def train(opened: Opened, run: BaselineRun | FrozenRun | FinetuneRun, setting: S
         "waiting_share": round(waiting.iloc[-1] / seconds.iloc[-1], 4),
         "batches_from": "records" if isinstance(sources[0], Pixels) else "store",
         "peak_memory_mib": round(measure_peak_memory() / 2**20),
+        "processor": describe_processor(),
     }
     metrics: dict[str, Any] = {"epochs": len(history), "cut": description.get("cut", "pixels"), "flops": flops}
     if run.early_stopping:
