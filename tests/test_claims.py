@@ -11,6 +11,7 @@ from thaw.comparison.judging import Finding
 from thaw.comparison.pairs import Evidence, answer_questions, judge_histories
 from thaw.comparison.results import Results, Run, describe_unfreeze
 
+REPORTS = [*published.read_published()["report"].unique()]
 CLASSES = ["daisy", "dandelion", "roses", "sunflowers", "tulips"]
 PHOTOS = 100  # of each part
 LEVEL = [0.8, *[0.9] * 11]  # accuracies, an epoch each
@@ -60,7 +61,9 @@ def gather(*made: dict[str, Any]) -> Evidence:
         histories[name] = pd.DataFrame({"validation_loss": losses, "validation_accuracy": accuracies})
         flops[name] = dict(zip(("forward", "prefix", "training_step"), each.get("flops", (10, 6, 10)), strict=True))
     marks = {run.name: "" for run in runs}
-    results = Results("tf_flowers", {"digest": ""}, {}, {}, runs, runs, weights, marks, [], scores, "test")
+    results = Results(
+        "tf_flowers", {"digest": published.DIGEST}, {}, {}, runs, runs, weights, marks, [], scores, "test"
+    )
     return answer_questions(
         Evidence(results, predictions, histories, flops, {}, judge_histories(results, histories), [], {})
     )
@@ -93,7 +96,7 @@ def frozen(architecture: str = "ResNet50", **values: Any) -> dict[str, Any]:
 
 def test_without_the_runs_that_it_needs_a_claim_is_not_run() -> None:
     """All but those that the published tables answer by themselves."""
-    verdicts = {claim.words: finding.verdict for claim, finding in claims.judge_claims(gather(BASELINE))}
+    verdicts = {claim.words: finding.verdict for claim, finding in claims.judge_claims(gather(BASELINE), REPORTS)}
     others = {words: verdict for words, verdict in verdicts.items() if verdict != judging.NOT_RUN}
     assert others == {
         "The baseline overfits": judging.CONTRADICTED,
@@ -104,7 +107,7 @@ def test_without_the_runs_that_it_needs_a_claim_is_not_run() -> None:
 
 def test_every_report_has_claims_and_every_verdict_is_one_of_five() -> None:
     evidence = gather(BASELINE, frozen(), make_run("deep", unfreeze={"blocks": 10}, flops=(10, 2, 20)))
-    found = claims.judge_claims(evidence)
+    found = claims.judge_claims(evidence, REPORTS)
     assert {claim.report for claim, _ in found} == {*published.read_published()["report"], "all"}
     assert {finding.verdict for _, finding in found} <= set(judging.VERDICTS)
     section = claims.describe_claims(evidence)
@@ -116,7 +119,8 @@ def test_the_table_of_claims_has_a_row_for_each_where_the_photos_are_those_of_th
     digest: Any, rows: Any
 ) -> None:
     evidence = gather(BASELINE)
-    table = claims.tabulate_claims(evidence._replace(results=evidence.results._replace(download={"digest": digest})))
+    download = {"digest": digest, "classes": {}, "photos": 9, "rejected": []}
+    table = claims.tabulate_claims(evidence._replace(results=evidence.results._replace(download=download)))
     assert list(table) == ["claim", "report", "runs", "test", "verdict"] and len(table) == rows
 
 

@@ -139,16 +139,17 @@ def test_the_mean_gap_that_a_report_states_is_that_of_its_rows_with_the_frozen_o
     assert round(100 * published.find_mean_gap(architecture, False), 2) == tuned
 
 
-def make_results(
-    right: int = 342, part: str = "test", dataset: str = "tf_flowers:3.0.1", digest: str = "00", **weights: Any
-) -> Results:
+def make_results(right: int = 342, part: str = "test", **weights: Any) -> Results:
     """Return Results of one run, the last 10 blocks of ResNet50, with so many of 368 photos right."""
     run = Run("deep", "finetuned", "resnet50", None, "last 10 blocks", (15,), {"blocks": 10})
     scores = {"validation": {"accuracy": 500 / 550, "photos": 550}, "trainable_parameters": 1}
     if part == "test":
         scores["test"] = {"accuracy": right / 368, "photos": 368}
     weights = {"resnet50": {"architecture": "ResNet50", "width": 1, "official": True, **weights}}
-    return Results(dataset, {"digest": digest}, {}, {}, [run], [run], weights, {"deep": ""}, [], {"deep": scores}, part)
+    download = {"digest": published.DIGEST}
+    return Results(
+        "tf_flowers:3.0.1", download, {}, {}, [run], [run], weights, {"deep": ""}, [], {"deep": scores}, part
+    )
 
 
 def find_lines(results: Results, row: int) -> list[list[str]]:
@@ -187,8 +188,26 @@ def test_without_a_test_part_validation_stands_beside_it_and_says_so() -> None:
     assert find_lines(make_results(part="validation"), 7)[0][6] == "90.91 (validation)"
 
 
+KAGGLE = {"daisy": 764, "dandelion": 1052, "rose": 784, "sunflower": 733, "tulip": 984}
+
+
 @pytest.mark.parametrize(
-    "dataset, digest, known", [("a folder of photos", published.DIGEST, True), ("tf_flowers:3.0.1", "00", False)]
-)
-def test_tf_flowers_is_known_by_its_photos_and_not_by_a_name(dataset: str, digest: Any, known: bool) -> None:
-    assert published.is_tf_flowers(make_results(dataset=dataset, digest=digest)) == known
+    "download, reports",
+    [
+        pytest.param({"digest": published.DIGEST}, [*TABLE["report"].unique()], id="TF-Flowers, whatever its source"),
+        pytest.param({}, [], id="other photos under the name of TF-Flowers"),
+        pytest.param({"classes": KAGGLE, "photos": 4317}, ["frozen-vs-fine-tuning"], id="Kaggle's photos"),
+        pytest.param(
+            {"classes": KAGGLE, "photos": 4316, "rejected": ["rose/a.jpg"]},
+            ["frozen-vs-fine-tuning"],
+            id="Kaggle's photos, one of which cannot be read",
+        ),
+        pytest.param({"classes": KAGGLE, "photos": 4242}, [], id="Kaggle's classes with another number of photos"),
+        pytest.param({"classes": {"rose": 4317}, "photos": 4317}, [], id="as many photos of other classes"),
+    ],
+)  # fmt: skip
+def test_published_rows_stand_beside_the_photos_that_they_are_about(
+    download: dict[str, Any], reports: list[str]
+) -> None:
+    about = {"digest": "00", "classes": {}, "photos": 3670, "rejected": [], **download}
+    assert published.list_reports(make_results()._replace(download=about)) == reports

@@ -46,6 +46,8 @@ from thaw.comparison.picks import (
 from thaw.comparison.results import say_weights
 from thaw.comparison.words import escape, to_markdown
 
+ALL = "all"  # what no report alone claims
+
 MOST_NAMED = 3  # runs: of more only the number is printed
 
 Judge = Callable[[Evidence], Finding]
@@ -148,7 +150,7 @@ _REPORTS = {
     "resnet50-and-mobilenetv3": _list_resnet50_and_mobilenetv3,
     "mobilenet-vs-resnet50": _list_mobilenet_vs_resnet50,
     "frozen-vs-fine-tuning": _list_frozen_vs_fine_tuning,
-    "all": _list_claims_of_all,
+    ALL: _list_claims_of_all,
 }
 
 CLAIMS = [Claim(report, words, judge) for report, list_claims in _REPORTS.items() for words, judge in list_claims()]
@@ -161,10 +163,10 @@ def judge_family(evidence: Evidence, architecture: str) -> list[tuple[str, Findi
     return [(words, judge(evidence)) for words, judge in claims]
 
 
-def judge_claims(evidence: Evidence) -> list[tuple[Claim, Finding]]:
-    """Return [(Claim, Finding)] in the order of CLAIMS."""
+def judge_claims(evidence: Evidence, reports: Sequence[str]) -> list[tuple[Claim, Finding]]:
+    """Return [(Claim, Finding)] in the order of CLAIMS, of the claims of some reports and of those of all."""
     evidence = ask_claims(evidence)
-    return [(claim, claim.judge(evidence)) for claim in CLAIMS]
+    return [(claim, claim.judge(evidence)) for claim in CLAIMS if claim.report in {*reports, ALL}]
 
 
 def ask_claims(evidence: Evidence, judges: Sequence[Judge] | None = None) -> Evidence:
@@ -184,7 +186,8 @@ def ask_claims(evidence: Evidence, judges: Sequence[Judge] | None = None) -> Evi
 
 def tabulate_claims(evidence: Evidence) -> pd.DataFrame:
     """Return a row per claim: claim, report, runs, test, verdict; none where the photos are not those of the claims."""
-    found = judge_claims(evidence) if published.is_tf_flowers(evidence.results) else []
+    reports = published.list_reports(evidence.results)
+    found = judge_claims(evidence, reports) if reports else []
     rows = [
         (claim.words, claim.report, " ".join(finding.runs), finding.test, _say_verdict(finding, evidence))
         for claim, finding in found
@@ -194,7 +197,7 @@ def tabulate_claims(evidence: Evidence) -> pd.DataFrame:
 
 def describe_claims(evidence: Evidence) -> str:
     """Return the section: a line per claim, and how many of them there are of each verdict."""
-    found = judge_claims(evidence)
+    found = judge_claims(evidence, published.list_reports(evidence.results))
     verdicts = [finding.verdict for _, finding in found]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts)
     rows = [

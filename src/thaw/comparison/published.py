@@ -25,24 +25,48 @@ FILE = pathlib.Path(__file__).with_name("published.csv")
 # Of the photos of TF-Flowers and their classes, as metrics/download.json has it, whatever source they come from.
 DIGEST = "c529355e4e58f5f938f8eee5dce32e87b323e45f48d926e4260651f455044dd9"
 
+# The report on Kaggle's "Flowers Recognition", and what it says of those photos.
+KAGGLE_REPORT = "frozen-vs-fine-tuning"
+KAGGLE_CLASSES = ["daisy", "dandelion", "rose", "sunflower", "tulip"]
+KAGGLE_PHOTOS = 4317
+
 PHOTOS = 3670  # that TF-Flowers has: no part of it is larger
 
 FEWEST = 3  # figures that can determine a number of photos
+
+NOT_RUN = "not run"  # a row that no run stands beside
 
 BASELINE = "BaselineCNN"  # what the tables call a small CNN from scratch
 
 COLUMNS: dict[Part, str] = {"validation": "validation_accuracy", "test": "test_accuracy"}
 
 
-def is_tf_flowers(results: Results) -> bool:
-    """Return whether the photos and their classes are those that the published tables are about."""
-    return results.download["digest"] == DIGEST
+def list_reports(results: Results) -> list[str]:
+    """Return the names of the reports that are about the photos of `results`; of none for any other photos.
+
+    TF-Flowers is known by its digest, and all tables stand beside it: that one report used other photos of the same
+    classes is noted in its rows. Those other photos, Kaggle's, are known by class names and number, because the report
+    gives no more.
+    """
+    download = results.download
+    if download["digest"] == DIGEST:
+        return [str(report) for report in read_published()["report"].unique()]
+    photos = download["photos"] + len(download["rejected"])
+    if (sorted(download["classes"]), photos) == (KAGGLE_CLASSES, KAGGLE_PHOTOS):
+        return [KAGGLE_REPORT]
+    return []
 
 
 @functools.cache
 def read_published() -> pd.DataFrame:
     """Return published.csv as a DataFrame of text, empty where a report prints nothing."""
     return pd.read_csv(FILE, dtype=str, keep_default_na=False)
+
+
+def select_rows(reports: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of `read_published` of some reports."""
+    table = read_published()
+    return table[table["report"].isin(reports)]
 
 
 def find_sizes(printed: Sequence[str]) -> list[int]:
@@ -147,7 +171,8 @@ def describe_published(results: Results) -> str:
         "are this table's, and a difference may come from any of them. Accuracies in percent, of test unless the row "
         "says validation."
     ]
-    for report, rows in read_published().groupby("report", sort=False):
+    for report in list_reports(results):
+        rows = select_rows([report])
         lines = [line for row in rows.to_dict("records") for line in _compare_row(results, row)]
         header = ["Published as", "What was open", "Published %", "Photos", "Interval"]
         header += ["Our run", "Ours %", "Interval", "Verdict", "Note"]
@@ -201,21 +226,47 @@ def _describe_group(label: str, report: str, part: Part, figures: Sequence[tuple
 
 def _compare_row(results: Results, row: Mapping[str, str]) -> list[list[object]]:
     """Return the lines of the table for one published row: one for each of our runs that opens the same."""
-    match = match_row(results, row)
-    figure = row[COLUMNS[match.part]]
-    shown = _print(figure) + _mark(match.part)
-    published: list[object] = [name_row(row), row["unfrozen"], shown, match.photos or "not known"]
-    published.append(say_interval(*wilson_interval(float(figure), match.photos)) if match.photos else "–")
-    if not match.runs:
-        return [[*published, "–", "–", "–", "not run", row["note"]]]
-    lines: list[list[object]] = []
+    printed: list[object] = list(print_row(row))
+    measured = measure_row(results, row)
+    if not measured:
+        return [[*printed, "–", "–", "–", NOT_RUN, row["note"]]]
+    return [
+        [*(printed if number == 0 else [""] * len(printed)), *one, row["note"]] for number, one in enumerate(measured)
+    ]
+
+
+def print_row(row: Mapping[str, str]) -> tuple[str, str, str, int | str, str]:
+    """Return of a published row its name, what was open, its accuracy, over how many photos, and the interval."""
+    part: Part = "test" if row["test_accuracy"] else "validation"
+    photos, figure = find_photos().get((row["report"], row["row"], part)), row[COLUMNS[part]]
+    interval = say_interval(*wilson_interval(float(figure), photos)) if photos else "–"
+    return name_row(row), row["unfrozen"], _print(figure) + _mark(part), photos or "not known", interval
+
+
+class Measured(NamedTuple):
+    """A run beside a published row, as text for a table."""
+
+    run: str
+    accuracy: str
+    interval: str
+    verdict: str
+
+
+def measure_row(results: Results, row: Mapping[str, str]) -> list[Measured]:
+    """Return what was Measured of a published row (a mapping of the columns): of each run that opens the same."""
+    match, measured = match_row(results, row), []
     for run in match.runs:
         right, total = count_right(results.scores[run.name][match.ours])
-        interval = say_interval(*wilson_interval(right / total, total))
-        cells = [escape(run.name) + results.marks[run.name], percent(right / total) + _mark(match.ours), interval]
-        verdict = _compare_accuracy(right, total, float(figure), match.photos) + say_weights(results, [run.name])
-        lines.append([*(published if not lines else [""] * len(published)), *cells, verdict, row["note"]])
-    return lines
+        verdict = _compare_accuracy(right, total, float(row[COLUMNS[match.part]]), match.photos)
+        measured.append(
+            Measured(
+                escape(run.name) + results.marks[run.name],
+                percent(right / total) + _mark(match.ours),
+                say_interval(*wilson_interval(right / total, total)),
+                verdict + say_weights(results, [run.name]),
+            )
+        )
+    return measured
 
 
 def _compare_accuracy(right: int, total: int, share: float, photos: int | None) -> str:

@@ -42,7 +42,7 @@ def list_drawings(evidence: Evidence, folder: str | pathlib.Path = ".") -> list[
         _show_tradeoff("parameters", evidence, runs, "trainable_parameters", "trainable parameters"),
         _show_classes(evidence, folder),
         *_list_reliability(evidence),
-        *(_list_published(results) if published.is_tf_flowers(results) else []),
+        *_list_published(results),
     ]
     for run in results.runs:
         drawings += [_show_curves(evidence, run), _show_confusion(evidence, run)]
@@ -277,7 +277,7 @@ def tabulate_published(results: Results) -> pd.DataFrame:
     An interval is not a number where the number of photos is not known.
     """
     rows = []
-    for row in published.read_published().to_dict("records"):
+    for row in published.select_rows(published.list_reports(results)).to_dict("records"):
         match = published.match_row(results, row)
         share = float(row[published.COLUMNS[match.part]])
         theirs = wilson_interval(share, match.photos) if match.photos else (np.nan, np.nan)

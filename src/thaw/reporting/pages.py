@@ -16,7 +16,7 @@ from thaw.comparison.claims import describe_claims
 from thaw.comparison.exports import Exports, describe_exports, tabulate_export_times
 from thaw.comparison.labels import LabelIssues, describe_issues
 from thaw.comparison.pairs import Evidence, describe_differences, describe_trainings
-from thaw.comparison.published import describe_published, is_tf_flowers
+from thaw.comparison.published import describe_published, list_reports
 from thaw.comparison.races import describe_races
 from thaw.comparison.repeats import Repeats, describe_repeats
 from thaw.comparison.results import Results, Run, read_metrics
@@ -50,7 +50,7 @@ def write_results(
     """
     results, best = evidence.results, evidence.best
     figures = {drawing.name: show(drawing, "figures") for drawing in drawings}
-    ours = is_tf_flowers(results)
+    ours = list_reports(results)
     return _join(
         "report.md.j2",
         answer=summarize_answer(evidence),
