@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import publish, read_json
+from thaw.base.progress import say
 from thaw.cli.workspaces import hold_workspace, make_workspace, run_dvc, run_table, start_paths_at
 from thaw.comparison.documents import Best
 from thaw.comparison.results import read_metrics, read_plot
@@ -39,7 +40,8 @@ def run_preset(name: str, arguments: Sequence[str] = ("repro",), root: pathlib.P
 def keep_results(name: str, root: pathlib.Path = ROOT) -> None:
     """Copy the results of preset `name` from its workspace to `root`/presets/NAME, for git: KEPT, as stages made them.
 
-    Raises InputError where the workspace has no finished table, that of other parameters, or one that is running.
+    A table that has a report is kept with the runs that it has; how many are missing is said. Raises InputError where
+    there is none, where it is that of other parameters, or where it is running.
     """
     with hold_workspace(find_workspace(name, root), f"./run preset {name} keep"):
         _keep(name, root)
@@ -57,9 +59,7 @@ def _keep(name: str, root: pathlib.Path) -> None:
     listed = 1 + len(document["frozen"]) + len(document["finetune"])
     done = read_metrics(workspace / paths.SUMMARY, "summary", shape=Best).get("runs") or 0
     if done < listed:
-        raise InputError(
-            f"presets: {name} has {done} of its {listed} runs to keep: ./run preset {name} runs the others"
-        )
+        say(f"presets: {name} has {done} of its {listed} runs; the pages say which have not run yet")
     for file in sorted((workspace / "metrics").rglob("*.json")):
         read_json(file)  # what is damaged is not kept
     for file in sorted((workspace / "plots").rglob("*.csv")):

@@ -375,7 +375,7 @@ def describe_differences(evidence: Evidence) -> str:
         f"**{QUESTIONS['best']}** The best is **{escape(best)}**{results.marks[best]}{say_weights(results, [best])}. "
         f"Another run is *as good* where the whole interval lies below {margin:g} points (`report.margin`), *worse* "
         "where the test says so, and else *not shown to be worse*; the intervals are not corrected for being many.",
-        _tabulate_best(evidence),
+        tabulate_best(evidence),
     ]
     for question in ("start", "baseline"):
         pairs = [pair for pair in evidence.pairs if pair.question == question]
@@ -384,7 +384,7 @@ def describe_differences(evidence: Evidence) -> str:
     return "\n\n".join(paragraphs)
 
 
-def _tabulate_best(evidence: Evidence) -> str:
+def tabulate_best(evidence: Evidence) -> str:
     """Return the table of the best run against every other, in the order of the comparison."""
     header = ["Run", "Best − run, points", "95 % interval", "Alone right", "p", "Run is"]
     rows = [

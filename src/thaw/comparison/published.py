@@ -5,6 +5,7 @@ count), and two columns of ours: `unfrozen`, what really was, as `results.descri
 row cannot be right or complete as it stands.
 """
 
+import collections
 import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -161,6 +162,8 @@ def match_row(results: Results, row: Mapping[str, str]) -> Match:
 
 def describe_published(results: Results) -> str:
     """Return the section: for each report its rows beside our runs, and what its digits allow."""
+    reports = list_reports(results)
+    rows = select_rows(reports).to_dict("records")
     sections = [
         "A row per published row. What was open is what the parameters and labels of the report leave possible. "
         "Where the printed digits determine the number of photos, both accuracies have an interval (Wilson's, 95 %), "
@@ -171,9 +174,8 @@ def describe_published(results: Results) -> str:
         "are this table's, and a difference may come from any of them. Accuracies in percent, of test unless the row "
         "says validation."
     ]
-    for report in list_reports(results):
-        rows = select_rows([report])
-        lines = [line for row in rows.to_dict("records") for line in _compare_row(results, row)]
+    for report in reports:
+        lines = [line for row in rows if row["report"] == report for line in _compare_row(results, row)]
         header = ["Published as", "What was open", "Published %", "Photos", "Interval"]
         header += ["Our run", "Ours %", "Interval", "Verdict", "Note"]
         digits = "\n".join(f"- {sentence}" for sentence in describe_digits(report))
@@ -267,6 +269,37 @@ def measure_row(results: Results, row: Mapping[str, str]) -> list[Measured]:
             )
         )
     return measured
+
+
+def count_rows(reports: Sequence[str], results: Results | None) -> collections.Counter[str]:
+    """Return how many rows of some reports have each verdict beside `results`; without any all are not run.
+
+    A row that several runs stand beside has the verdict of the one that is best on validation.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    for row in select_rows(reports).to_dict("records"):
+        measured = measure_row(results, row) if results else []
+        counts[measured[0].verdict.partition(" (")[0] if measured else NOT_RUN] += 1
+    return counts
+
+
+def say_rows(reports: Sequence[str], results: Results | None) -> str:
+    """Return as part of a sentence how many rows of some reports were measured, and how they compare."""
+    counts = count_rows(reports, results)
+    measured = counts.total() - counts[NOT_RUN]
+    told = f": {list_counts(counts)}" if measured else ""
+    return f"{measured} of {say_count(counts.total(), 'row')} measured{told}"
+
+
+def list_counts(counts: Mapping[str, int]) -> str:
+    """Return the counts of `count_rows` as part of a sentence, without the rows that were not run."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if verdict != NOT_RUN) or "–"
+
+
+def is_mislabelled(row: Mapping[str, str]) -> bool:
+    """Return whether a published row cannot have opened what its label says."""
+    label = row["unfreeze"].replace("last 1 blocks", "last block").replace(" and ", ", ")
+    return label not in ("", "none", "all") and label != row["unfrozen"]
 
 
 def _compare_accuracy(right: int, total: int, share: float, photos: int | None) -> str:
