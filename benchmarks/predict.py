@@ -26,6 +26,7 @@ from thaw.base import paths
 from thaw.base.determinism import configure
 from thaw.base.errors import InputError, run_program
 from thaw.base.files import write_json, write_text
+from thaw.base.machine import find_processor
 from thaw.base.progress import track
 from thaw.base.quiet import keras, tf
 from thaw.comparison.words import to_markdown
@@ -66,7 +67,7 @@ def main() -> None:
         "turns": {side: [round(rate, 1) for rate in found] for side, found in rates.items()},
         "machine": {
             "system": platform.system(),
-            "processor": _name_processor(),
+            "processor": find_processor(),
             "cores": os.cpu_count(),
             "threads": params.compute.threads,
             "onednn_isa": params.compute.onednn_isa,
@@ -169,14 +170,6 @@ def _read_turns(arguments: list[str]) -> int:
     if len(arguments) > 1 or not arguments[0].isdigit() or not int(arguments[0]):
         raise InputError(f"benchmarks: must be a whole number of turns from 1 on (got {' '.join(arguments)!r})")
     return int(arguments[0])
-
-
-def _name_processor() -> str:
-    """Return the model of the processor, where the system tells it."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return named or platform.processor() or platform.machine()
 
 
 def _find_environment() -> dict[str, str]:

@@ -47,7 +47,8 @@ def predict(predictor: Predictor, sources: Iterable[Source], batch: int = BATCH)
     """
     waiting: queue.Queue[_Waiting] = queue.Queue(2 * batch)
     stop = threading.Event()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    # A photo takes far less to decode than to score: half the cores keep up, and the network waits less for the others.
+    with concurrent.futures.ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
         reader = threading.Thread(target=_read_ahead, args=(sources, predictor.size, pool, waiting, stop), daemon=True)
         reader.start()
         try:
