@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from thaw.base.errors import InputError
-from thaw.base.files import read_json, write_json
+from thaw.base.files import read_json
 from thaw.cli.best import print_best
-from tiny import dvc, git
+from tiny import add_experiment, dvc, git, make_best
 
 
 @pytest.fixture
@@ -18,24 +18,6 @@ def table(workspace: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     """The project of a finished tiny table, as the working directory."""
     monkeypatch.chdir(workspace)
     return workspace
-
-
-def make_best(folder: pathlib.Path, name: str) -> None:
-    """Have run `name` know every photo of validation."""
-    path = folder / f"metrics/evaluate/{name}.json"
-    scores = read_json(path)
-    scores[name]["validation"]["accuracy"] = 1.0
-    write_json(path, scores)
-
-
-def add_experiment(folder: pathlib.Path, name: str) -> None:
-    """Make the work tree an experiment on the last commit, as DVC keeps one, and put the work tree back."""
-    head = git(folder, "rev-parse", "HEAD").strip()
-    git(folder, "add", "--all")
-    tree = git(folder, "write-tree").strip()
-    experiment = git(folder, "commit-tree", tree, "-p", head, "-m", name).strip()
-    git(folder, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", experiment)
-    git(folder, "reset", "--quiet", "--hard")
 
 
 def ask(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -139,6 +121,18 @@ def test_an_experiment_that_git_has_lost_is_left_out_and_named(
     text = ask(capsys)
     assert text.startswith("Best on validation, of 4 runs: ")
     assert f"Left out: experiment lost: {commit}: must name a commit" in text
+
+
+def test_a_run_that_lacks_a_file_is_left_out_and_one_that_has_not_run_is_named(
+    table: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (table / "plots/history/tiny-all.csv").unlink()
+    (table / "metrics/evaluate/tiny-blocks-1.json").unlink()
+    git(table, "commit", "--quiet", "--all", "--message", "Lose two files")
+    text = ask(capsys)
+    assert text.startswith("Best on validation, of 2 runs: ")
+    assert "Left out: tiny-all: plots/history/tiny-all.csv: no such file; ./run dvc repro makes it" in text
+    assert "Not run yet, and left out: tiny-blocks-1. ./run dvc repro runs what is missing." in text
 
 
 @pytest.mark.parametrize("path", ["metrics/evaluate/tiny.json", "plots/history/tiny.csv", "plots/predictions/tiny.csv"])

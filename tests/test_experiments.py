@@ -58,13 +58,12 @@ def test_a_grid_is_an_experiment_for_each_value(followed: Followed) -> None:
     assert re.findall("Reproducing experiment '(.*)'", find_printed(followed, "--run-all")) == ["grid-1", "grid-2"]
 
 
-def test_the_comparison_has_the_changed_rate_and_the_accuracies_of_that_run_alone(
-    followed: Followed,
-) -> None:
+def test_the_comparison_has_the_changed_rate_and_headlines_alone(followed: Followed) -> None:
     header = re.split(r"\s{2,}", find_printed(followed, "--only-changed").split("workspace")[0].strip(" ─\n"))
-    accuracies = {f"tiny-blocks-1.{part}.accuracy" for part in ("validation", "test")}
+    scores = {f"tiny-blocks-1.{score}" for score in ("validation", "test", "f1")}
+    verdict = {f"summary.{key}" for key in ("best", "validation", "test", "low", "high", "as_good", "cheapest")}
     # Those that differ: of a few photos, all experiments may have as many right.
-    assert {"Experiment", RATE} <= set(header) <= {"Experiment", RATE, *accuracies}
+    assert {"Experiment", RATE} <= set(header) <= {"Experiment", "Created", RATE, *scores, *verdict}
 
 
 def test_the_comparison_has_a_row_for_each_experiment(followed: Followed) -> None:
@@ -72,9 +71,20 @@ def test_the_comparison_has_a_row_for_each_experiment(followed: Followed) -> Non
     assert sorted(shown) == ["grid-1", "grid-2", "higher", "lower"]
 
 
+def test_the_table_of_thaw_has_each_experiment_below_its_run_in_80_columns(followed: Followed) -> None:
+    lines = find_printed(followed, "thaw", "show").splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("tiny-blocks-1"))
+    shown = [re.split(r"\s{2,}", line)[:2] for line in lines[place + 1 : place + 5]]
+    rates = {"grid-1": "0.0005", "grid-2": "0.001", "higher": "0.0003", "lower": "3e-05"}
+    assert {name.strip("└* ¹"): rate for name, rate in shown} == {
+        name: f"learning_rate={rate}" for name, rate in rates.items()
+    }
+    assert max(map(len, lines)) <= 80
+
+
 def test_a_comparison_of_two_names_what_changed(followed: Followed) -> None:
     text = find_printed(followed, "exp", "diff")
-    assert RATE in text and "tiny-blocks-1.test.loss" in text and "tiny-all" not in text
+    assert RATE in text and "tiny-all" not in text
 
 
 def test_the_curves_of_two_are_on_one_page(followed: Followed) -> None:

@@ -1,5 +1,6 @@
 """data/inputs: what lies outside the pipeline is listed by its content, and DVC sees that it changes."""
 
+import copy
 import hashlib
 import json
 import os
@@ -21,6 +22,8 @@ from thaw.cli.workspaces import make_workspace
 from thaw.config import inputs
 from thaw.config.checking import Params, check
 from thaw.config.inputs import DATASET, Digests, confirm_photos, confirm_weights, find_listings, name_listing
+from thaw.config.loading import write_yaml
+from thaw.config.starting import prepare as prepare_here
 from thaw.networks.architectures import ARCHITECTURES
 from tiny import DOCUMENT, attempt, change_params, dvc, find_stages_run, git, make_project, prepare
 
@@ -62,7 +65,8 @@ def make_params(**changes: Any) -> Params:
 def list_all(params: Params) -> Listings:
     """Return the listing of each input, an empty one where there is no input."""
     with Digests() as digests:
-        return {file: found.read(digests) if found else {} for file, found in find_listings(params).items()}
+        inputs = {file: find() for file, find in find_listings(params.dataset, params.backbones).items()}
+        return {file: found.read(digests) if found else {} for file, found in inputs.items()}
 
 
 def list_photos(path: pathlib.Path) -> dict[str, Any]:
@@ -312,6 +316,23 @@ def test_a_path_with_a_typing_mistake_is_no_path_of_another_machine(elsewhere: p
     change_params(elsewhere, lambda document: document["dataset"].update(path="photoz"))
     done = prepare(elsewhere, "repro")
     assert done.returncode == 1 and "params.yaml: dataset.path: 'photoz': must be a folder" in done.stderr
+
+
+def test_paths_that_lead_nowhere_are_told_with_all_other_faults_before_a_photo_is_read(
+    here: pathlib.Path, reads: list[str]
+) -> None:
+    draw(here / "photos")
+    document = copy.deepcopy(DOCUMENT)
+    document["backbones"]["other"] = {"architecture": "ResNet50", "width": 1.0, "weights": "other.h5"}
+    document["split"]["seed"] = -1
+    for path in ("photoz", "photos"):
+        document["dataset"] = {"source": "folder", "path": path, "digest": None}
+        (here / "params.yaml").write_text(write_yaml(document))
+        with pytest.raises(InputError) as raised:
+            prepare_here(["repro"])
+        places = [line.split(": ")[1] for line in str(raised.value).splitlines()]
+        assert places == ["split.seed", *["dataset.path"] * (path == "photoz"), "backbones.other.weights"]
+    assert not reads
 
 
 def test_the_stage_itself_sees_that_its_photos_are_not_the_listed_ones(tmp_path: pathlib.Path) -> None:

@@ -1,5 +1,6 @@
 """params.yaml: every fault named with its key, what was received and what is allowed, all at once."""
 
+import copy
 import json
 import os
 import pathlib
@@ -394,6 +395,33 @@ def test_a_fault_in_one_run_does_not_hide_those_of_another(document: dict[str, A
     set_key(document, "finetune.mobilenet-blocks-4.epochs", "many")
     set_key(document, "finetune.resnet50-layers-10.unfreeze", {"blocks": 17})
     assert any("must be 1 to 16" in fault for fault in find_faults(document))
+
+
+def test_a_fault_of_an_entry_does_not_hide_what_others_say_of_it(document: dict[str, Any]) -> None:
+    set_key(document, "backbones.mobilenet.width", "wide")
+    set_key(document, "frozen.mobilenet.epochs", 0)
+    set_key(document, "finetune.mobilenet-blocks-4.unfreeze", {"blocks": 14})
+    set_key(document, "finetune.mobilenetv2-layers-6.epochs", 0)
+    set_key(document, "finetune.mobilenetv2-layers-6.unfreeze", {"blocks": 99})
+    set_key(document, "image.shards", 0)
+    set_key(document, "image.size", 33)
+    set_key(document, "backbones.mobilenet.pretraining", 3)
+    set_key(document, "baseline_cnn.network.filters", [1] * 6)
+    set_key(document, "folds.mobilenet", {"backbone": "resnet50", "count": 1})
+    places = {fault.split(": ")[1] for fault in find_faults(document)}
+    assert places == {
+        "image.shards", "backbones.mobilenet.width", "backbones.mobilenet.pretraining", "frozen.mobilenet.epochs",
+        "finetune.mobilenetv2-layers-6.epochs", "folds.mobilenet.count", "image.size",
+        "finetune.mobilenetv2-layers-6.unfreeze.blocks", "finetune.mobilenet-blocks-4.unfreeze.blocks",
+        "folds.mobilenet.backbone",
+    }  # fmt: skip
+
+
+def test_what_cannot_be_read_of_an_entry_makes_no_fault_of_its_own(document: dict[str, Any]) -> None:
+    for key in ("backbones.mobilenet", "frozen.mobilenet", "finetune.mobilenet-blocks-4", "image", "baseline_cnn"):
+        changed = copy.deepcopy(document)
+        set_key(changed, key, [])
+        assert len(find_faults(changed)) == 1, key
 
 
 @pytest.mark.parametrize(

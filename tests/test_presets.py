@@ -407,9 +407,9 @@ def test_the_table_is_printed_after_a_repro_of_all_that_left_a_report(
         (root / "workspace" / "report" / "report.md").write_text("")
     monkeypatch.setattr(workspaces, "run_dvc", lambda *_, **__: None)
     monkeypatch.setattr(workspaces, "render_table", lambda *_: "the table")
-    run_table(root / "workspace", arguments)
+    assert run_table(root / "workspace", arguments) == printed
     output = capsys.readouterr().out
-    assert ("the table" in output and str(root / "workspace/report/report.md") in output) == printed == bool(output)
+    assert ("the table" in output) == printed == bool(output)
 
 
 def test_a_dvc_command_that_fails_ends_the_program_with_its_status(
@@ -421,7 +421,9 @@ def test_a_dvc_command_that_fails_ends_the_program_with_its_status(
     assert raised.value.code == 255 and "no-such-stage" in capfd.readouterr().err
 
 
-def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+def test_the_demo_has_a_cache_and_a_store_of_its_own_and_ends_with_its_page_and_what_to_try(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     told = {}
     monkeypatch.setenv("THAW_STORE", str(tmp_path / "mine"))
     monkeypatch.setattr(demo, "WORKSPACE", tmp_path / "demo")
@@ -430,6 +432,8 @@ def test_the_demo_has_a_cache_and_a_store_of_its_own(monkeypatch: pytest.MonkeyP
     demo.run_demo()
     assert told["folder"] == tmp_path / "demo" and told["THAW_STORE"].startswith(str(tmp_path / "demo"))
     assert find_cache(tmp_path / "demo") == tmp_path / "demo" / ".dvc" / "cache"
+    page, suggestion = capsys.readouterr().out.splitlines()[-2:]
+    assert page.endswith(str(tmp_path / "demo/report/report.html")) and suggestion.startswith("Next: ")
 
 
 HOLD = """

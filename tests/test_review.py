@@ -78,6 +78,22 @@ def test_accuracies_on_other_photos_are_compared_by_the_interval_of_their_differ
     assert re.fullmatch(r"-\d+\.\d to -\d+\.\d", row[6])
 
 
+def test_that_the_photos_are_not_the_same_is_said_first() -> None:
+    def make(digest: str, run: Any) -> Any:
+        others = {"metrics/download.json.download.digest": digest, "metrics/download.json.download.photos": 10}
+        return make_side({"run": run}, others=others)
+
+    run, lost = make_run(), make_run(lost=range(10))
+    others = run._replace(predictions=run.predictions.rename(index="other {}".format))
+    assert summary.write_review(make("ab", run), make("cd", lost)).startswith(
+        "**The photos are not the same** (10 and 10)"
+    )
+    assert summary.write_review(make("ab", run), make("ab", others)).startswith(
+        "**The photos of test are not the same**"
+    )
+    assert summary.write_review(make("ab", run), make("ab", lost)).startswith("1 accuracy on test changed")
+
+
 def test_nothing_changed_is_one_line() -> None:
     sides = [make_side({"run": make_run()}, {"split": {"seed": 1}}) for _ in range(2)]
     assert len(summary.write_review(*sides).splitlines()) == 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from thaw.evaluation import scoring
+from thaw.evaluation.saving import summarize_scores
 
 # Three classes; predicted 0, 0, 1, 2, 2, 2 for actual 0, 0, 0, 1, 2, 2.
 LABELS = np.array([0, 0, 0, 1, 2, 2])
@@ -34,3 +35,12 @@ def test_scores_by_class_come_in_the_order_of_the_classes() -> None:
     assert list(table["class"]) == ["a", "b", "c"]
     assert list(table.recall) == pytest.approx([2 / 3, 0, 1])
     assert list(table.photos) == [3, 1, 2]
+
+
+def test_the_headline_has_the_accuracies_but_that_of_train_and_f1_of_the_part_that_counts() -> None:
+    scores = {part: {"accuracy": value, "f1": value / 2} for part, value in (("test", 0.5), ("train", 1.0))}
+    scores["validation"] = {"accuracy": 0.75, "f1": 0.375}
+    assert summarize_scores(scores) == {"validation": 0.75, "test": 0.5, "f1": 0.25}
+    del scores["test"]
+    scores["validation"]["f1"] = 0.625
+    assert summarize_scores(scores) == {"validation": 0.75, "f1": 0.625}

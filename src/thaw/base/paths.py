@@ -55,6 +55,11 @@ def find_evaluation(run: str) -> str:
     return f"metrics/evaluate/{run}.json"
 
 
+def find_headline(run: str) -> str:
+    """Return the few of those scores that `dvc exp show` and `dvc metrics show` have a column for."""
+    return f"metrics/headline/{run}.json"
+
+
 def find_evaluation_time(run: str) -> str:
     """Return the inference time of a run's network."""
     return f"metrics/timing/evaluate/{run}.json"

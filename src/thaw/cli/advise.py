@@ -12,8 +12,9 @@ from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.progress import say
 from thaw.cli.best import describe_best
+from thaw.cli.estimating import count_run_flops
 from thaw.cli.preset import find_cache, find_environment
-from thaw.cli.workspaces import hold_workspace, make_workspace, run_table
+from thaw.cli.workspaces import hold_workspace, make_workspace, run_table, say_report
 from thaw.comparison.pairs import Evidence, read_evidence
 from thaw.comparison.results import Run, read_results
 from thaw.comparison.words import say_count
@@ -102,34 +103,9 @@ def estimate(photos: int, size: Size, rate: float) -> float:
 
 @functools.cache
 def count_flops(size: Size) -> float:
-    """Return the FLOPs of the races and trainings of a Size for each photo of the folder.
-
-    Of the candidates of a race, the one that costs most is taken for the winner.
-    """
-    # Each loads TensorFlow.
-    from thaw.networks.classifiers import build_classifier
-    from thaw.networks.plan import plan_run, unfreeze
-    from thaw.networks.unfreezing import list_candidates
-    from thaw.training.racing import EPOCHS, count_candidate, open_as
-    from thaw.training.runs import find_opening
-
+    """Return the FLOPs of the races and trainings of a Size for each photo of the folder; loads TensorFlow."""
     params = check(make_document(pathlib.Path("photos"), size), TABLE.name)
-    parts = {"train": params.split.train, "validation": params.split.validation}
-    flops = 0.0
-    for run in params.finetune.values():
-        frozen = params.frozen[run.start]
-        backbone = params.backbones[frozen.backbone]
-        network = build_classifier(backbone.architecture, backbone.width, size.pixels, frozen.head, 2)
-        assert run.auto is not None  # as TABLE has it
-        epochs, fills = [], []
-        for opened in list_candidates(run.auto, backbone.architecture).values():
-            plan = plan_run(network, backbone.architecture, find_opening(open_as(run, opened)))
-            unfreeze(network, plan)
-            epoch, fill = count_candidate(network, plan, parts, 1)
-            epochs.append(epoch)
-            fills.append(fill)
-        flops += max(fills) + EPOCHS * sum(epochs) + (run.epochs - EPOCHS) * max(epochs)
-    return flops
+    return sum(count_run_flops(name, params) for name in params.finetune)
 
 
 def measure_rate() -> float:
@@ -168,7 +144,7 @@ def describe_advice(evidence: Evidence, workspace: pathlib.Path) -> str:
     lines.append(
         f"The model: {workspace / paths.find_weights(best)}\n"
         f"What it says of other photos, in {workspace}:\n\n    {ROOT / 'run'} thaw predict PHOTO\n\n"
-        f"The report: {workspace / paths.REPORT / 'report.html'}"
+        + say_report(workspace)
     )
     return "\n\n".join([*lines, *results.notes])
 

@@ -3,52 +3,19 @@
 import pathlib
 from collections.abc import Mapping
 
-import pandas as pd
-
 from thaw.base import paths
-from thaw.base.errors import InputError
-from thaw.cli.reviewing.revisions import HEAD, check_out, list_alternatives
-from thaw.comparison.pairs import (
-    Evidence,
-    answer_questions,
-    find_better,
-    find_cheapest,
-    find_standing,
-    read_evidence,
-)
-from thaw.comparison.results import read_results
+from thaw.cli.reviewing.revisions import HEAD
+from thaw.cli.versions import read_versions
+from thaw.comparison.pairs import Evidence, answer_questions, find_better, find_cheapest, find_standing
 from thaw.comparison.words import NO_TEST, align, interval, percent, say_p
-from thaw.config.loading import load
 
 
 def print_best() -> None:
     """Print the best run on validation, of the working directory's table, the last commit and the experiments on it."""
-    table = read_evidence(read_results(load()))
-    experiments, notes = read_experiments(table)
-    evidence, homes = merge(table, experiments)
-    print("\n\n".join([describe_best(evidence), say_how_to_get(evidence.best, homes), *notes, *table.results.notes]))
-
-
-def read_experiments(table: Evidence) -> tuple[dict[str, Evidence], list[str]]:
-    """Return ({experiment: Evidence}, notes) of the last commit, HEAD, and the experiments on it.
-
-    The notes say which are left out: those that cannot be read, and those whose photos are not those of `table`
-    (Evidence), because accuracies on other photos rank nothing.
-    """
-    found: dict[str, Evidence] = {}
-    alternatives, said = list_alternatives()
-    notes = [f"Left out: an experiment: {words}" for words in said]
-    for name, commit in alternatives.items():
-        try:
-            evidence = _read_commit(commit)
-        except InputError as error:
-            notes.append(f"Left out: {_name(name)}: {error}")
-            continue
-        if _list_photos(evidence).equals(_list_photos(table)):
-            found[name] = evidence
-        else:
-            notes.append(f"Left out: {_name(name)}, which was scored on other photos.")
-    return found, notes
+    table, others, notes = read_versions()
+    evidence, homes = merge(table.evidence, {name: version.evidence for name, version in others.items()})
+    marks = table.evidence.results.notes
+    print("\n\n".join([describe_best(evidence), say_how_to_get(evidence.best, homes), *notes, *marks]))
 
 
 def merge(table: Evidence, experiments: Mapping[str, Evidence]) -> tuple[Evidence, dict[str, tuple[str, str]]]:
@@ -140,21 +107,3 @@ def say_how_to_get(best: str, homes: Mapping[str, tuple[str, str]]) -> str:
         "It is the work tree's own. Its weights come out of the cache, or from a remote:\n\n"
         f"    ./run dvc checkout {' '.join(files)}\n    ./run dvc pull {' '.join(files)}"
     )
-
-
-def _read_commit(commit: str) -> Evidence:
-    """Return the Evidence in a commit; raises InputError, which names files as the commit does, where there is none."""
-    with check_out(commit) as folder:
-        try:
-            return read_evidence(read_results(load(folder / paths.PARAMS), folder), folder)
-        except InputError as error:
-            raise InputError(str(error).replace(f"{folder}/", "").replace(str(folder), "it")) from None
-
-
-def _name(experiment: str) -> str:
-    return "the last commit" if experiment == HEAD else f"experiment {experiment}"
-
-
-def _list_photos(evidence: Evidence) -> pd.DataFrame:
-    """Return a row for each photo that the runs were scored on: id, part and actual class."""
-    return next(iter(evidence.predictions.values()))[["part", "actual"]]

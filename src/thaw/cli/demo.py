@@ -5,7 +5,7 @@ import pathlib
 
 from thaw.base import paths
 from thaw.base.files import read_table
-from thaw.cli.workspaces import hold_workspace, make_workspace, run_table
+from thaw.cli.workspaces import hold_workspace, make_workspace, run_table, say_report
 from thaw.comparison.results import rank_runs, read_results
 from thaw.config.loading import load
 from thaw.config.presets import ROOT, read_preset
@@ -13,17 +13,19 @@ from thaw.prediction.models import load_run
 from thaw.prediction.predicting import predict, rank
 
 WORKSPACE = ROOT / ".thaw" / "demo"
+NEXT = "Next: open it in a browser; then ./run thaw new PHOTOS, a folder of photos of your own for each class."
 
 
 def run_demo() -> None:
     """Run the table of preset `demo` in WORKSPACE; what stays of an earlier run there is not run again.
 
-    At the end its best run says what one of the drawings shows. Raises InputError where a demo is running already.
+    At the end its best run says what one of the drawings shows, and the last lines say where the report is and what to
+    try next. Raises InputError where a demo is running already.
     """
     with hold_workspace(WORKSPACE, "./run demo"):
         make_workspace(WORKSPACE, read_preset("demo"))
         run_table(WORKSPACE, environment={**os.environ, "THAW_STORE": str(WORKSPACE / ".thaw" / "activations")})
-        print(f"\n{predict_drawing(WORKSPACE)}")
+        print(f"\n{predict_drawing(WORKSPACE)}\n\n{say_report(WORKSPACE)}\n{NEXT}")
 
 
 def predict_drawing(folder: pathlib.Path) -> str:

@@ -16,6 +16,12 @@ def _run() -> None:
     parser = argparse.ArgumentParser(prog="./run thaw" if sys.argv[0].endswith("__main__.py") else "thaw")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("best", help="the best run on validation, how sure that is, and how to get it")
+    show = commands.add_parser("show", help="every run and what experiments made of it, in one table")
+    forms = show.add_mutually_exclusive_group()
+    forms.add_argument("--md", dest="form", action="store_const", const="md", default="text", help="as Markdown")
+    forms.add_argument("--csv", dest="form", action="store_const", const="csv", help="all digits, as CSV")
+    fresh = commands.add_parser("new", help="a params.yaml for a folder of photos, its table scaled to the set")
+    fresh.add_argument("photos", metavar="PHOTOS", help="a folder with a folder of photos for each class")
     advise = commands.add_parser("advise", help="what to unfreeze for a folder of photos, in minutes")
     advise.add_argument("photos", metavar="PHOTOS", help="a folder with a folder of photos for each class")
     advise.add_argument("--budget", metavar="MINUTES", help="what it may take, about (default: what it takes)")
@@ -56,6 +62,14 @@ def _run() -> None:
         from thaw.cli.best import print_best
 
         print_best()
+    elif arguments.command == "show":
+        from thaw.cli.show import print_table
+
+        print_table(arguments.form)
+    elif arguments.command == "new":
+        from thaw.cli.new import new
+
+        new(arguments.photos)
     elif arguments.command == "advise":
         from thaw.cli.advise import advise as advise_on
 

@@ -12,7 +12,7 @@ from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import publish, read_json
 from thaw.base.progress import say
-from thaw.cli.workspaces import hold_workspace, make_workspace, run_dvc, run_table, start_paths_at
+from thaw.cli.workspaces import hold_workspace, make_workspace, run_dvc, run_table, say_report, start_paths_at
 from thaw.comparison.documents import Best
 from thaw.comparison.results import read_metrics, read_plot
 from thaw.config.loading import read_yaml
@@ -34,7 +34,8 @@ def run_preset(name: str, arguments: Sequence[str] = ("repro",), root: pathlib.P
     folder = find_workspace(name, root)
     with hold_workspace(folder, f"./run preset {name} {' '.join(arguments)}"):
         make_workspace(folder, document, root, find_cache(root))
-        run_table(folder, arguments, find_environment(root))
+        if run_table(folder, arguments, find_environment(root)):
+            print(say_report(folder))
 
 
 def keep_results(name: str, root: pathlib.Path = ROOT) -> None:

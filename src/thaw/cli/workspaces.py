@@ -62,11 +62,11 @@ def make_workspace(
 
 def run_table(
     folder: pathlib.Path, arguments: Sequence[str] = ("repro",), environment: Mapping[str, str] | None = None
-) -> None:
-    """Run a dvc command in the workspace `folder`; after a `repro` of all print its comparison and where its report is.
+) -> bool:
+    """Run a dvc command in the workspace `folder`; after a `repro` of all print its comparison and how long it took.
 
     First it is prepared as `./run` prepares it. Nothing is printed after a `repro` of a few stages, which makes no
-    report. Where DVC fails, or before it a check, the program ends with its status.
+    report. Where DVC fails, or before it a check, the program ends with its status. Return whether it was printed.
     """
     start, report = time.monotonic(), folder / paths.REPORT / "report.md"
     try:
@@ -79,9 +79,15 @@ def run_table(
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
     named = [argument for argument in arguments if not argument.startswith("-")]
-    if named == ["repro"] and report.exists():
-        print(f"\n{render_table(load(folder / paths.PARAMS), folder)}\n")
-        print(f"The report: {report} ({time.monotonic() - start:.0f} s)")
+    if named != ["repro"] or not report.exists():
+        return False
+    print(f"\n{render_table(load(folder / paths.PARAMS), folder)}\n\nMade in {time.monotonic() - start:.0f} s.")
+    return True
+
+
+def say_report(folder: pathlib.Path) -> str:
+    """Return the line that tells where the report of the workspace `folder` is, a page for a browser."""
+    return f"The report: {folder / paths.REPORT / 'report.html'}"
 
 
 def run_dvc(folder: pathlib.Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -115,14 +115,20 @@ class Results(NamedTuple):
         return [run for run in self.listed if not self.has(run)]
 
 
-def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
+def read_results(params: Table, folder: str | pathlib.Path = ".", whole: bool = False) -> Results:
     """Return the Results of the runs in `params` from the metrics below `folder`.
 
-    A run without an evaluation counts as not run yet. Raises InputError, naming the file and the command that makes it,
-    where that holds for all of them or something else is missing.
+    A run without an evaluation counts as not run yet; with `whole` one that lacks any of its files does, too. Raises
+    InputError, naming the file and the command that makes it, where that holds for all of them or something else is
+    missing.
     """
     folder, listed = pathlib.Path(folder), list_runs(params)
-    runs = [run for run in listed if (folder / paths.find_evaluation(run.name)).exists()] or listed[:1]
+    missing = {run.name: find_missing(run, folder) for run in listed}
+    runs = [
+        run
+        for run in listed
+        if not missing[run.name] or (not whole and paths.find_evaluation(run.name) not in missing[run.name])
+    ] or listed[:1]
     races = _read_races(runs, folder)
     runs, listed = ([_say_choice(run, races) for run in each] for each in (runs, listed))
     weights = _read_weights(runs, listed, folder)
@@ -153,6 +159,15 @@ def read_results(params: Table, folder: str | pathlib.Path = ".") -> Results:
         explained=list(params.explain),
         races=races,
     )
+
+
+def find_missing(run: Run, folder: str | pathlib.Path = ".") -> list[str]:
+    """Return the files of a Run, of those that what it shows is judged by, that are not there below `folder`."""
+    finders = paths.find_evaluation, paths.find_predictions, paths.find_history, paths.find_training
+    files = [find(run.name) for find in finders]
+    if run.backbone:
+        files.append(paths.find_weights_metrics(run.backbone))
+    return [file for file in files if not (pathlib.Path(folder) / file).exists()]
 
 
 def restore_shares(shares: ArrayLike, photos: int) -> np.ndarray:

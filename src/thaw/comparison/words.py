@@ -90,7 +90,13 @@ def to_markdown(header: Sequence[object], rows: Sequence[Sequence[object]], left
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def align(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
-    """Return the table as plain text, its first `left` columns aligned left and the others right."""
+def align(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2, widths: Sequence[int] = ()) -> str:
+    """Return the table as plain text, its first `left` columns aligned left and the others right.
+
+    What is longer than the width (characters) of its column in `widths`, where it has one, goes on in the next line.
+    """
     alignments = ["left" if i < left else "right" for i in range(len(header))]
-    return tabulate.tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=alignments)
+    most = [*widths, *[None] * (len(header) - len(widths))] if widths else None
+    return tabulate.tabulate(
+        rows, header, tablefmt="simple", disable_numparse=True, colalign=alignments, maxcolwidths=most
+    )

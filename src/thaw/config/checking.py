@@ -4,8 +4,11 @@ Nothing here imports TensorFlow, so a fault is reported within a second.
 """
 
 import re
+import types
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
+
+import pydantic
 
 from thaw.base.errors import InputError, kind
 from thaw.base.names import BASELINE, PRETRAINED
@@ -14,7 +17,7 @@ from thaw.comparison.sections import Report
 from thaw.explanation.sections import Explain
 from thaw.export.sections import Export
 from thaw.networks.architectures import ARCHITECTURES
-from thaw.networks.sections import Head, find_faults, find_smallest_size
+from thaw.networks.sections import Head, Unfreeze, find_faults, find_smallest_size
 from thaw.photos.sections import Dataset
 from thaw.records.sections import Image
 from thaw.split.sections import Split
@@ -25,6 +28,8 @@ NAME = "[a-z0-9][a-z0-9_-]*"  # of a backbone or run: what a file name, a stage 
 # File systems take names of 255 bytes. The longest that is made of a name is KEY.weights.h5 with 27 characters more,
 # while DVC moves it.
 MOST_CHARACTERS = 200
+
+FAULTY: Final = object()  # stands for a value that has a fault of its own, where others are compared with it
 
 
 class Params(NamedTuple):
@@ -108,6 +113,17 @@ def check(document: Mapping[Any, Any], file: str) -> Params:
     Raises InputError with every fault, a line each, in the tone of
     ``params.yaml: finetune.resnet50-blocks-10.unfreeze.blocks: must be 1 to 16 for resnet50 (got 20)``.
     """
+    values, faults = examine(document, file)
+    if faults:
+        raise InputError("\n".join(faults))
+    return Params(**values)
+
+
+def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], list[str]]:
+    """Return (values, faults): the checked sections of `document` by name, and a line for each fault, as `check` has.
+
+    A section with a fault is not among the values; an entry with one is None.
+    """
     faults: list[str] = []
     values: dict[str, Any] = {}
     known = [*SECTIONS, *ENTRIES]
@@ -118,7 +134,9 @@ def check(document: Mapping[Any, Any], file: str) -> Params:
         if key not in document:
             faults.append(f"{file}: {key}: must be given")
             continue
-        values[key], found = validate(cls, document[key], f"{file}: {key}")
+        value, found = validate(cls, document[key], f"{file}: {key}")
+        if not found:
+            values[key] = value
         faults += found
     for key, cls in ENTRIES.items():
         values[key], entries = {}, document.get(key)
@@ -133,10 +151,40 @@ def check(document: Mapping[Any, Any], file: str) -> Params:
             value, found = validate(cls, entry, f"{file}: {key}.{name}")
             values[key][name] = value
             faults += found
-    faults += _check_references(values, document, file)
-    if faults:
-        raise InputError("\n".join(write_plainly(fault) for fault in faults))
-    return Params(**values)
+    faults += _check_references(_complete(values, document), document, file)
+    return values, [write_plainly(fault) for fault in faults]
+
+
+def _complete(values: Mapping[str, Any], document: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return `values` with what can be read of sections and entries that have a fault: it hides no other fault."""
+    found: dict[str, Any] = dict(values)
+    for key in ("image", BASELINE):
+        if key not in values:
+            found[key] = _salvage(SECTIONS[key], document.get(key))
+    for key, cls in ENTRIES.items():
+        found[key] = {
+            name: _salvage(cls, document[key][name]) if entry is None else entry for name, entry in values[key].items()
+        }
+    return found
+
+
+def _salvage(cls: type[Section], value: object) -> Any:
+    """Return what stands for a `cls` with the fields of `value` that are valid by themselves, the others FAULTY."""
+    entry = value if isinstance(value, dict) else {}
+    found: dict[str, Any] = {}
+    for name, field in cls.model_fields.items():
+        key = field.alias or name
+        if key not in entry:
+            found[name] = FAULTY if field.is_required() or entry is not value else field.get_default()
+            continue
+        annotation: Any = Annotated[
+            field.annotation, pydantic.Field(discriminator=field.discriminator), *field.metadata
+        ]
+        try:
+            found[name] = pydantic.TypeAdapter(annotation).validate_python(entry[key], strict=True)
+        except pydantic.ValidationError:
+            found[name] = FAULTY
+    return types.SimpleNamespace(**found)
 
 
 def write_plainly(text: str) -> str:
@@ -162,7 +210,7 @@ def _shorten(key: object) -> str:
 
 
 def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file: str) -> Iterator[str]:
-    """Yield the faults between entries; an entry with faults of its own is None here and is not looked at again."""
+    """Yield the faults between entries; what has a fault of its own is FAULTY here and is not looked at again."""
     backbones, frozen, finetune = (values[key] for key in ("backbones", "frozen", "finetune"))
     for key in ("backbones", "frozen"):
         if document.get(key) == {}:
@@ -172,17 +220,16 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
     for name in sorted({name for name in runs if runs.count(name) > 1}):
         yield f"{file}: {name}: a run's name must be given once, over baseline_cnn, frozen and finetune"
     for name, run in frozen.items():
-        if run and run.backbone not in backbones:
+        if run.backbone is not FAULTY and run.backbone not in backbones:
             yield _say_unknown(f"{file}: frozen.{name}.backbone", backbones, run.backbone)
     for name, run in finetune.items():
-        if run:
-            yield from _check_finetune(run, values, f"{file}: finetune.{name}")
+        yield from _check_finetune(run, values, f"{file}: finetune.{name}")
     heads = {
-        f"{file}: {BASELINE}": values.get(BASELINE),
+        f"{file}: {BASELINE}": values[BASELINE],
         **{f"{file}: frozen.{name}": run for name, run in frozen.items()},
     }
     for place, run in heads.items():
-        if run and run.layer_decay is not None:
+        if run.layer_decay not in (None, FAULTY):
             yield f"{place}.layer_decay: must be left out, no block of a backbone trains (got {kind(run.layer_decay)})"
     for section in ("replicates", "folds"):
         yield from _check_repetitions(section, values, file)
@@ -197,7 +244,8 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
 def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Iterator[str]:
     """Yield the faults between the fine-tuned run at `place` and what it starts from."""
     backbones, frozen = values["backbones"], values["frozen"]
-    key: str | None
+    if run.start is FAULTY:
+        return
     if run.start.startswith(PRETRAINED):
         key, allowed = run.start.removeprefix(PRETRAINED), backbones
         if run.head is None:
@@ -211,9 +259,9 @@ def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Ite
         yield _say_unknown(f"{place}.from", choices, run.start)
         return
     if allowed is frozen:
-        key = frozen[key] and frozen[key].backbone
+        key = frozen[key].backbone
     backbone = backbones.get(key)
-    if key and backbone and run.unfreeze:
+    if backbone and backbone.architecture is not FAULTY and isinstance(run.unfreeze, Unfreeze):
         for at, message, value in find_faults(run.unfreeze, backbone.architecture, key):
             yield f"{place}.unfreeze.{at}: {message} (got {kind(value)})"
 
@@ -225,15 +273,17 @@ def _check_repetitions(section: str, values: dict[str, Any], file: str) -> Itera
         if name not in frozen and name not in finetune:
             yield _say_unknown(f"{file}: {section}.{name}", [*frozen, *finetune], name)
             continue
-        start = finetune[name].start if finetune.get(name) else name
+        start = finetune[name].start if name in finetune else name
+        if start is FAULTY:
+            continue
         run = frozen.get(start)
         backbone = run.backbone if run else start.removeprefix(PRETRAINED)
-        known = run or start.startswith(PRETRAINED)  # what the run starts from has no fault of its own
-        if repetition and known and repetition.backbone != backbone:
+        known = run or start.startswith(PRETRAINED)
+        if known and FAULTY not in (backbone, repetition.backbone) and repetition.backbone != backbone:
             place = f"{file}: {section}.{name}.backbone"
             yield f"{place}: must be that of the run, {backbone} (got {kind(repetition.backbone)})"
         phases = [phase for phase in (run, finetune.get(name)) if phase]
-        if section == "folds" and any(phase.early_stopping for phase in phases):
+        if section == "folds" and any(phase.early_stopping not in (None, FAULTY) for phase in phases):
             # A fold has no photos but those to train on and those to score.
             yield f"{file}: folds.{name}: must be of a run without early_stopping: it would choose on what it scores"
 
@@ -242,17 +292,18 @@ def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:
     """Yield the faults of images too small for the networks that see them."""
     needs = {}
     for name, backbone in values["backbones"].items():
-        if backbone:
-            smallest = ARCHITECTURES[backbone.architecture].smallest
-            needs[name] = smallest
-            size = backbone.pretraining and backbone.pretraining.size
-            if size and size < smallest:
-                yield f"{file}: backbones.{name}.pretraining.size: must be at least {smallest} for {name} (got {size})"
-    if values.get(BASELINE):
+        if backbone.architecture is FAULTY:
+            continue
+        smallest = ARCHITECTURES[backbone.architecture].smallest
+        needs[name] = smallest
+        size = backbone.pretraining.size if backbone.pretraining not in (None, FAULTY) else smallest
+        if size < smallest:
+            yield f"{file}: backbones.{name}.pretraining.size: must be at least {smallest} for {name} (got {size})"
+    if values[BASELINE].network is not FAULTY:
         needs[BASELINE] = find_smallest_size(values[BASELINE].network)
-    image = values.get("image")
+    image = values["image"]
     for name, smallest in needs.items():
-        if image and image.size < smallest:
+        if image.size is not FAULTY and image.size < smallest:
             yield f"{file}: image.size: must be at least {smallest} for {name} (got {image.size})"
 
 

@@ -8,6 +8,7 @@ of Keras pins.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from thaw.base.progress import track
 from thaw.config.checking import Params
 from thaw.networks.architectures import ARCHITECTURES
 from thaw.photos.places import FILE, NOTHING, find_kind, find_path
-from thaw.photos.sections import Archive, Folder, Tfds
+from thaw.photos.sections import Archive, Dataset, Folder, Tfds
 from thaw.weights.sections import Backbone
 
 FOLDER = "data/inputs"
@@ -45,6 +46,7 @@ class Input(NamedTuple):
     place: str  # what names it, and begins the text of errors
     path: pathlib.Path | None  # None where this machine has none, and the stage takes what the web has
     read: Callable[["Digests"], Listing]  # its listing; raises InputError where it cannot be what the stage reads
+    check: Callable[[], object] = lambda: None  # raises that InputError where a glance shows it
 
 
 class Digests(contextlib.AbstractContextManager["Digests"]):
@@ -106,14 +108,21 @@ def _stamp(file: pathlib.Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def find_listings(params: Params) -> dict[str, Input | None]:
-    """Return {listing file: the Input that it lists, or None}: of the dataset, then of each backbone.
+def find_listings(
+    dataset: Dataset | None, backbones: Mapping[str, Backbone | None]
+) -> dict[str, Callable[[], Input | None]]:
+    """Return {listing file: what finds the Input that it lists}: of the dataset, then of each backbone.
 
-    None stands where the stage makes what it needs, or a digest pins it. Raises InputError where THAW_MIRROR is needed
-    and names no folder.
+    What is None, because its section has a fault, has no listing. The function returns None where the stage makes what
+    it needs, or a digest pins it, and raises InputError where THAW_MIRROR is needed and names no folder.
     """
-    backbones = {name_listing(name): _find_weights(name, backbone) for name, backbone in params.backbones.items()}
-    return {DATASET: _find_photos(params), **backbones}
+    found: dict[str, Callable[[], Input | None]] = {}
+    if dataset is not None:
+        found[DATASET] = functools.partial(_find_photos, dataset)
+    for name, backbone in backbones.items():
+        if backbone is not None:
+            found[name_listing(name)] = functools.partial(_find_weights, name, backbone)
+    return found
 
 
 def name_listing(backbone: str) -> str:
@@ -162,7 +171,7 @@ def confirm_photos(params: Params) -> None:
 
     An empty listing says nothing: where DVC runs without `./run`, nobody has looked.
     """
-    listed, found = read_listing(DATASET), _find_photos(params)
+    listed, found = read_listing(DATASET), _find_photos(params.dataset)
     if listed and found is not None:
         with Digests() as digests:
             if found.read(digests) != listed:
@@ -184,13 +193,12 @@ def _say_changed(file: str) -> str:
     return f"is not what {file} lists, it has changed since or is another; ./run dvc repro takes it as it is now"
 
 
-def _find_photos(params: Params) -> Input | None:
+def _find_photos(dataset: Dataset) -> Input | None:
     """Return where the photos of `dataset` lie; None where they are drawn, or pinned by a digest."""
-    dataset = params.dataset
     if isinstance(dataset, Folder):
         place = f"params.yaml: dataset.path: {dataset.path!r}"
         path = find_path(dataset.path, "params.yaml: dataset.path")
-        return Input(place, path, lambda digests: _list_photos(path, place, digests))
+        return _look_at_folder(path, place)
     if isinstance(dataset, Archive):
         return _find_archive(dataset)
     if not isinstance(dataset, Tfds) or dataset.digest is not None:
@@ -204,7 +212,7 @@ def _find_photos(params: Params) -> Input | None:
     if mirrored is None:
         return Input("params.yaml: dataset.name", None, lambda _: {})
     where = f"THAW_MIRROR: {mirrored.name}"
-    return Input(where, mirrored, lambda digests: _list_photos(mirrored, where, digests))
+    return _look_at_folder(mirrored, where)
 
 
 def _find_archive(dataset: Archive) -> Input | None:
@@ -232,13 +240,13 @@ def _find_weights(name: str, backbone: Backbone) -> Input | None:
     place = f"params.yaml: backbones.{name}.weights"
     if backbone.weights != "imagenet":
         path, told = find_path(backbone.weights, place), f"{place}: {backbone.weights!r}"
-        return Input(told, path, lambda digests: _list_weights(path, told, None, digests))
+        return _look_at_weights(path, told, None)
     row = ARCHITECTURES[backbone.architecture]
     mirrored = _find_in_mirror(f"weights/{pathlib.PurePosixPath(row.file).name}")
     if mirrored is None:
         return Input(place, None, lambda _: {})
     where = f"THAW_MIRROR: weights/{mirrored.name}"
-    return Input(where, mirrored, lambda digests: _list_weights(mirrored, where, row.md5, digests))
+    return _look_at_weights(mirrored, where, row.md5)
 
 
 def _find_in_mirror(path: str) -> pathlib.Path | None:
@@ -250,21 +258,27 @@ def _find_in_mirror(path: str) -> pathlib.Path | None:
     return find_in_mirror(path)
 
 
-def _list_photos(folder: pathlib.Path, place: str, digests: Digests) -> Listing:
-    """Return the listing of the class folders in `folder`: how many files they are, and a digest of all."""
+def _look_at_folder(folder: pathlib.Path, place: str) -> Input:
+    """Return the Input that the class folders in `folder` are: its listing is how many files, and a digest of all."""
     from thaw.photos.credits import LISTS
     from thaw.photos.folder import is_visible, read_class_folders
 
-    next(read_class_folders(folder, place), None)  # which checks the folder before it reads the first photo
-    entries = [entry for entry in folder.iterdir() if is_visible(entry.name)]
-    inside = [file for entry in entries if entry.is_dir() for file in entry.iterdir() if is_visible(file.name)]
-    credits = [entry for entry in entries if entry.name in LISTS]
-    files = [file for file in [*inside, *credits] if find_kind(file) == FILE]
-    total = hashlib.sha256()
-    named = zip((_compose(file.relative_to(folder)) for file in files), digests.find_all(files, "inputs"), strict=True)
-    for name, digest in sorted(named):
-        total.update(name + b"\0" + digest.encode() + b"\n")
-    return {"files": len(files), "sha256": total.hexdigest()}
+    def check() -> None:
+        next(read_class_folders(folder, place), None)  # which checks the folder before it reads the first photo
+
+    def read(digests: Digests) -> Listing:
+        check()
+        entries = [entry for entry in folder.iterdir() if is_visible(entry.name)]
+        inside = [file for entry in entries if entry.is_dir() for file in entry.iterdir() if is_visible(file.name)]
+        credits = [entry for entry in entries if entry.name in LISTS]
+        files = [file for file in [*inside, *credits] if find_kind(file) == FILE]
+        total, digested = hashlib.sha256(), digests.find_all(files, "inputs")
+        named = zip((_compose(file.relative_to(folder)) for file in files), digested, strict=True)
+        for name, digest in sorted(named):
+            total.update(name + b"\0" + digest.encode() + b"\n")
+        return {"files": len(files), "sha256": total.hexdigest()}
+
+    return Input(place, folder, read, check)
 
 
 def _compose(name: pathlib.Path) -> bytes:
@@ -272,16 +286,23 @@ def _compose(name: pathlib.Path) -> bytes:
     return unicodedata.normalize("NFC", name.as_posix()).encode("utf-8", "surrogateescape")
 
 
-def _list_weights(path: pathlib.Path, place: str, md5: str | None, digests: Digests) -> Listing:
-    """Return the listing of the weights file at `path`: its name and digest; an empty one where it has that md5."""
-    kind = find_kind(path)
-    if kind != FILE:
-        raise InputError(f"{place}: must be a file ({'there is none' if kind == NOTHING else f'it is {kind}'})")
-    if not _is_hdf5(path):
-        raise InputError(f"{place}: must be an HDF5 file (its first bytes are another's)")
-    if md5 is not None and digests.find(path, "md5") == md5:
-        return {}
-    return {"file": path.name, "sha256": digests.find(path)}
+def _look_at_weights(path: pathlib.Path, place: str, md5: str | None) -> Input:
+    """Return the Input that a weights file is: its listing is name and digest, an empty one where it has that md5."""
+
+    def check() -> None:
+        kind = find_kind(path)
+        if kind != FILE:
+            raise InputError(f"{place}: must be a file ({'there is none' if kind == NOTHING else f'it is {kind}'})")
+        if not _is_hdf5(path):
+            raise InputError(f"{place}: must be an HDF5 file (its first bytes are another's)")
+
+    def read(digests: Digests) -> Listing:
+        check()
+        if md5 is not None and digests.find(path, "md5") == md5:
+            return {}
+        return {"file": path.name, "sha256": digests.find(path)}
+
+    return Input(place, path, read, check)
 
 
 def _is_hdf5(path: pathlib.Path) -> bool:

@@ -10,12 +10,13 @@ DVC deletes the outputs of a stage before it runs it, so a fault that a stage wo
 nothing.
 """
 
+import functools
 import hashlib
 import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import ruamel.yaml
@@ -24,7 +25,7 @@ from thaw.base import paths
 from thaw.base.errors import InputError, run_program
 from thaw.base.names import PRETRAINED
 from thaw.config import overrides
-from thaw.config.checking import Params, check
+from thaw.config.checking import examine
 from thaw.config.inputs import (
     DATASET,
     FOLDER,
@@ -47,8 +48,8 @@ def prepare(arguments: Sequence[str]) -> None:
     """Check params.yaml and what it names, and renew data/inputs, as the dvc command `arguments` needs it.
 
     What killed stages left is removed, and a dvc.lock that a kill cut off is put together again. With overrides all
-    that is checked is what the experiments will have. Raises InputError with every fault of the parameters, or with the
-    first of the inputs.
+    that is checked is what the experiments will have. Raises InputError with every fault of the parameters and all that
+    a glance at the inputs shows, a line each.
     """
     command, words = _find_command(arguments)
     if command not in COMMANDS:
@@ -62,7 +63,7 @@ def prepare(arguments: Sequence[str]) -> None:
     listings: dict[str, Listing] | None = None
     with Digests() as digests:
         for document in documents:
-            before, listings = listings, _list_inputs(check(document, paths.PARAMS), document, command, words, digests)
+            before, listings = listings, _list_inputs(document, command, words, digests)
             if before not in (None, listings):
                 raise InputError(f"-S: values that change what {FOLDER} lists must be queued one by one")
     if command != "status":
@@ -91,26 +92,39 @@ def _find_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _list_inputs(
-    params: Params, document: dict[Any, Any], command: str, words: Collection[str], digests: Digests
+    document: dict[Any, Any], command: str, words: Collection[str], digests: Digests
 ) -> dict[str, Listing]:
-    """Return {listing file: listing} for a dvc command, once all inputs are where they may be.
+    """Return {listing file: listing} for a dvc command, once params.yaml is right and all inputs are where they may be.
 
     What this machine has is listed as it is. A listing of what it has not stays where DVC need not run the stage: its
     results are here, or come from elsewhere. Else a path is a fault, and of weights what Keras publishes is taken.
     """
-    check_environment()
-    listings: dict[str, Listing] = {}
-    for file, found in find_listings(params).items():
-        if found is None:
-            listings[file] = {}
-            continue
-        here = found.path is not None and found.path.exists()
-        if not here and read_listing(file) and _needs_no_run(file, document, command, words):
-            listings[file] = read_listing(file)
-            continue
-        check_input(found)
-        listings[file] = found.read(digests)
-    return listings
+    values, faults = examine(document, paths.PARAMS)
+    reads: dict[str, Callable[[Digests], Listing]] = {}
+    try:
+        check_environment()
+    except InputError as error:
+        faults.append(str(error))
+    for file, find in find_listings(values.get("dataset"), values["backbones"]).items():
+        try:
+            found, kept = find(), read_listing(file)
+            if found is None:
+                reads[file] = functools.partial(_keep, {})
+            elif kept and not (found.path and found.path.exists()) and _needs_no_run(file, document, command, words):
+                reads[file] = functools.partial(_keep, kept)
+            else:
+                check_input(found)
+                found.check()
+                reads[file] = found.read
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("\n".join(dict.fromkeys(faults)))
+    return {file: read(digests) for file, read in reads.items()}
+
+
+def _keep(listing: Listing, _digests: Digests) -> Listing:
+    return listing
 
 
 def _needs_no_run(file: str, document: dict[Any, Any], command: str, words: Collection[str]) -> bool:

@@ -19,6 +19,7 @@ import tqdm
 
 from thaw.base.errors import InputError
 from thaw.base.progress import say
+from thaw.cli.forecast import count_repeats, forecast
 from thaw.cli.holding import hold_file
 from thaw.cli.options import read_number
 from thaw.cli.repro.children import Children, Ended, Outcome
@@ -59,6 +60,8 @@ def repro(targets: Sequence[str], jobs: str | None, force: bool) -> bool:
             steps = pipeline.read_steps(targets, force)
             costs = read_costs(steps)
             room = Room(limit or default_jobs(load().compute.threads), psutil.virtual_memory().available)
+            if told := forecast(steps, count_repeats(costs, load()), room.jobs):
+                say(f"repro: {told}")
             ended = _run(pipeline, steps, costs, room, force)
         except Stopped as stopped:
             say(f"stopped by {stopped.number.name}; ./run thaw repro, or ./run dvc repro, goes on")

@@ -23,6 +23,7 @@ TOLD = (  # elsewhere in the review
     "metrics/evaluate/*.json",
     "metrics/evaluate/replicates/*.json",
     "metrics/evaluate/folds/*.json",
+    "metrics/headline/*.json",
     "metrics/train/*.json",
     paths.SUMMARY,
 )
@@ -107,6 +108,13 @@ def choose_part(*sides: Side) -> str:
     """Return the part that counts: test, or validation where a run has no scores on test."""
     tested = all("test" in run.scores for side in sides for run in side.runs.values())
     return "test" if tested else "validation"
+
+
+def find_photos(side: Side, part: str) -> tuple[str | None, pd.DataFrame | None]:
+    """Return (digest of all photos, a row for each one of `part`: part, actual class, by id), None for what is lost."""
+    table = next((run.predictions for run in side.runs.values() if run.predictions is not None), None)
+    shown = None if table is None else table.loc[table["part"] == part, KEY].sort_index()
+    return side.others.get(f"{paths.DOWNLOADED}.download.digest"), shown
 
 
 def find_changes(before: Side, after: Side, part: str) -> list[Change]:

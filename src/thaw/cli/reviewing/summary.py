@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from thaw.base import paths
 from thaw.cli.reviewing.differences import (
     NOTICED,
     Change,
@@ -15,6 +16,7 @@ from thaw.cli.reviewing.differences import (
     compare_params,
     find_changes,
     find_costs,
+    find_photos,
     find_verdicts,
 )
 from thaw.cli.reviewing.lockfile import Audit
@@ -23,6 +25,9 @@ from thaw.comparison.words import clean, interval, percent, say_count, say_p, to
 from thaw.comparison.words import code as show_code
 
 WIDTH = 41  # characters of a chart
+
+
+PHOTOS = f"{paths.DOWNLOADED}.download.photos"  # their number, of the metrics
 
 
 MOST = 20  # rows of a table, and runs of a chart: of more only the number is printed
@@ -70,13 +75,29 @@ def write_review(before: Side, after: Side) -> str:
         "Other metrics": describe_others(before, after),
     }
     sections = {title: text for title, text in sections.items() if text}
+    photos = say_photos(before, after, part)
     if not sections:
-        return "Nothing changed: the same params, runs, scores and costs."
+        return photos or "Nothing changed: the same params, runs, scores and costs."
     real = sum(change.real for change in changes)
     opening = f"{say_count(real, 'accuracy', 'accuracies')} on {part} changed by more than chance"
     if len(changes) > real:
         opening += f", {len(changes) - real} within it"
-    return "\n\n".join([f"{opening}.", *(f"## {title}\n\n{text}" for title, text in sections.items())])
+    return "\n\n".join(
+        [*([photos] if photos else []), f"{opening}.", *(f"## {title}\n\n{text}" for title, text in sections.items())]
+    )
+
+
+def say_photos(before: Side, after: Side, part: str) -> str:
+    """Return the paragraph on photos that are not the same on both Sides, "" where they are, or nobody knows."""
+    (digest, scored), (other_digest, other_scored) = (find_photos(side, part) for side in (before, after))
+    if None not in (digest, other_digest) and digest != other_digest:
+        counts = " and ".join(f"{side.others[PHOTOS]:,}" for side in (before, after) if PHOTOS in side.others)
+        what = f"**The photos are not the same**{f' ({counts})' * bool(counts)}"
+    elif scored is not None and other_scored is not None and not scored.equals(other_scored):
+        what = f"**The photos of {part} are not the same**, they are split otherwise"
+    else:
+        return ""
+    return f"{what}: a difference of accuracies below may be one of photos, not of runs."
 
 
 def describe_accuracies(before: Side, after: Side, changes: Sequence[Change], part: str) -> str:
