@@ -1,6 +1,7 @@
 """Measures `thaw repro` with independent runs side by side against `dvc repro`, which runs them one after the other.
 
     ./run python benchmarks/parallel.py --turns 3
+    ./run python benchmarks/parallel.py cluster
 
 Eight shallow runs (a head on a small frozen MobileNetV3, each with a learning rate of its own) on drawn flowers, one
 thread each (`compute.threads: 1`). Photos, records and first weights are made once; then the runs and their
@@ -10,33 +11,45 @@ dvc.lock of both sides must be the same in every turn, digests of measured times
 
 On the table that is finished then, `thaw repro` and `dvc repro` take turns with nothing to do.
 
-Writes parallel.json and parallel.md beside this file. It needs an otherwise idle machine, and some twenty minutes on
-two cores.
+With `cluster` the same table is made once each by `dvc repro`, by `thaw repro --jobs N`, on a cluster of three workers
+on this machine, and on one of which a worker is killed a second after the first training has begun; Dask starts another
+in its place. Photos, records and first weights lie in a remote, a folder. Each worker has a folder of its own. Wall
+time is that of the command, CPU time that of all processes, those of the cluster too and the killed one's training not.
+
+Writes parallel.json and parallel.md beside this file, with `cluster` parallel-cluster.json and parallel-cluster.md. It
+needs an otherwise idle machine, and some twenty minutes on two cores.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import platform
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import psutil
+
+from thaw.base import paths
 from thaw.base.errors import run_program
 from thaw.base.files import write_json, write_text
 from thaw.base.progress import track
-from thaw.cli.workspaces import make_workspace
+from thaw.cli.workspaces import CODE, make_workspace
 from thaw.comparison.words import to_markdown
 from thaw.config.loading import read_yaml
 from thaw.config.presets import ROOT, read_preset
 
 RUNS = 8
+WORKERS = 3
 SHARED = ("preprocess", "weights")  # what is made before the clock starts
 TARGETS = ("train_frozen", "evaluate_frozen")
 TIMED = re.compile(r"timing")  # in the path of an output whose digest is of measured times
@@ -91,6 +104,105 @@ def read_lock(folder: pathlib.Path) -> list[Any]:
     return list(stages.items())
 
 
+def share(folder: pathlib.Path) -> None:
+    """Put the workspace `folder` under git, which workers get, with a remote beside it that has what is made."""
+    remote = folder.with_name(f"{folder.name}-remote")
+    shutil.rmtree(remote, ignore_errors=True)
+    identity = ["-c", "user.name=parallel", "-c", "user.email=parallel@example.org"]
+    dvc, git = [sys.executable, "-m", "dvc"], ["git", *identity]
+    for words in (
+        [*dvc, "remote", "add", "--force", "--default", "storage", str(remote)],
+        [*dvc, "push"],
+        [*git, "init", "--quiet"],
+        [*git, "add", *CODE, paths.PARAMS, ".dvc/config"],
+        [*git, "commit", "--quiet", "--message", "Code and parameters"],
+    ):
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+
+
+def kill_in_training(pids: Sequence[int], ended: threading.Event) -> None:
+    """Kill the first of these processes in which a training has run for a second."""
+    while not ended.wait(0.1):
+        for pid in pids:
+            with contextlib.suppress(psutil.Error):
+                started = psutil.Process(pid).children(recursive=True)
+                if any("stages/train_frozen.py" in child.cmdline() for child in started):
+                    time.sleep(1)
+                    os.kill(pid, signal.SIGKILL)
+                    return
+
+
+def measure_on_cluster(folder: pathlib.Path, kill: bool) -> float:
+    """Return the seconds that the table takes on three workers; one of them is killed if `kill`."""
+    import distributed
+
+    share(folder)
+    local, ended = folder.with_name(f"{folder.name}-workers"), threading.Event()
+    with distributed.LocalCluster(
+        n_workers=WORKERS,
+        threads_per_worker=1,
+        resources={"CORES": 1},
+        dashboard_address=None,
+        local_directory=str(local),
+    ) as cluster:
+        killing = threading.Thread(
+            target=kill_in_training, args=([each.pid for each in cluster.workers.values()], ended)
+        )
+        if kill:
+            killing.start()
+        command = [sys.executable, "-P", "-m", "thaw", "repro", "--cluster", cluster.scheduler_address]
+        seconds = measure(folder, command, TARGETS)
+        ended.set()
+        if kill:
+            killing.join()
+    return seconds
+
+
+def read_cpu() -> float:
+    """Return the CPU seconds of this process and of those it started that have ended."""
+    return sum(os.times()[:4])
+
+
+def run_cluster(temporary: pathlib.Path, shared: pathlib.Path, jobs: int) -> list[dict[str, Any]]:
+    """Return a row for each way to make the table; raises RuntimeError where one leaves another dvc.lock."""
+    ways: dict[str, Callable[[pathlib.Path], float]] = {
+        "dvc repro": lambda folder: measure(folder, list_command("sequential", 1), TARGETS),
+        f"thaw repro --jobs {jobs}": lambda folder: measure(folder, list_command("parallel", jobs), TARGETS),
+        f"cluster of {WORKERS} workers": lambda folder: measure_on_cluster(folder, False),
+        "the same, one worker killed": lambda folder: measure_on_cluster(folder, True),
+    }
+    rows: list[dict[str, Any]] = []
+    locks = []
+    for way, run in track(ways.items(), "parallel", len(ways), "ways"):
+        folder = temporary / f"way-{len(rows)}"
+        shutil.copytree(shared, folder, symlinks=True)
+        before = read_cpu()
+        seconds = run(folder)
+        rows.append({"way": way, "seconds": round(seconds, 1), "cpu_seconds": round(read_cpu() - before, 1)})
+        locks.append(read_lock(folder))
+        rows[-1]["equal_lock"] = locks[-1] == locks[0]
+    if not all(row["equal_lock"] for row in rows):
+        raise RuntimeError(f"another dvc.lock: {[row['way'] for row in rows if not row['equal_lock']]}")
+    return rows
+
+
+def describe_cluster(result: Mapping[str, Any]) -> str:
+    """Return those rows as a table in Markdown."""
+    rows = [
+        [
+            f"`{row['way']}`" if "repro" in row["way"] else row["way"],
+            f"{row['seconds']:.0f}",
+            f"{row['cpu_seconds']:.0f}",
+            "yes",
+        ]
+        for row in result["ways"]
+    ]
+    told = (
+        f"{result['machine']}; {result['runs']} shallow runs of {result['threads']} thread each and their evaluations."
+    )
+    return f"{to_markdown(['', 'wall, s', 'CPU, s', 'equal dvc.lock'], rows)}\n\n{told}\n"
+
+
 def describe(result: Mapping[str, Any]) -> str:
     """Return the result as a table in Markdown."""
     rows = []
@@ -106,6 +218,7 @@ def describe(result: Mapping[str, Any]) -> str:
 def main() -> None:
     """Make what both sides share, measure them in turns, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=["machine", "cluster"], default="machine")
     parser.add_argument("--turns", type=int, default=3, help="of each side (default: 3)")
     parser.add_argument("--jobs", type=int, default=2, help="of thaw repro (default: 2)")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"in the table (default: {RUNS})")
@@ -122,6 +235,12 @@ def main() -> None:
         shared = pathlib.Path(temporary, "shared")
         make_workspace(shared, make_document(arguments.runs, arguments.photos, arguments.epochs))
         measure(shared, list_command("sequential", 1), SHARED)
+        common = {"machine": f"{os.cpu_count()} cores ({platform.machine()})", "threads": 1}
+        if arguments.what == "cluster":
+            common |= {name: getattr(arguments, name) for name in ("jobs", "runs", "photos", "epochs")}
+            ways = run_cluster(pathlib.Path(temporary), shared, arguments.jobs)
+            write(arguments.results / "parallel-cluster", {**common, "ways": ways}, describe_cluster)
+            return
         for turn in track(range(arguments.turns), "parallel", arguments.turns, "turns"):
             sides = ("sequential", "parallel") if turn % 2 == 0 else ("parallel", "sequential")
             locks = []
@@ -136,15 +255,19 @@ def main() -> None:
             if locks[0] != locks[1]:
                 raise RuntimeError("the two sides left another dvc.lock")
     result = {
-        "machine": f"{os.cpu_count()} cores ({platform.machine()})",
-        "threads": 1,
+        **common,
         **{name: getattr(arguments, name) for name in ("jobs", "turns", "runs", "photos", "epochs")},
         "table": {"of": f"{arguments.runs} shallow runs and their evaluations", **seconds["table"]},
         "warm": {"of": "the same with nothing to do", **seconds["warm"]},
     }
-    write_json(arguments.results / "parallel.json", result)
-    write_text(arguments.results / "parallel.md", describe(result))
-    print(describe(result))
+    write(arguments.results / "parallel", result, describe)
+
+
+def write(path: pathlib.Path, result: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], str]) -> None:
+    """Write a result as PATH.json and, as `tell` tells it, as PATH.md, and print that."""
+    write_json(path.with_suffix(".json"), result)
+    write_text(path.with_suffix(".md"), tell(result))
+    print(tell(result))
 
 
 if __name__ == "__main__":

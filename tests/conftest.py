@@ -11,6 +11,7 @@ os.environ.pop("MPLBACKEND", None)  # of a notebook: tests draw with Matplotlib 
 
 import pytest
 
+from quick import copy, make_quick
 from small import SIZE, WIDTH, plain_head, scatter, write_photos
 from thaw.base.quiet import keras
 from thaw.base.sections import Compute
@@ -118,3 +119,15 @@ def forget_determinism() -> Iterator[None]:
 
     yield
     disable_op_determinism()
+
+
+@pytest.fixture(scope="session")
+def quick(make_once: Callable[..., tuple[pathlib.Path, str]]) -> pathlib.Path:
+    """Such a project in which nothing has run; tests must not change it."""
+    return make_once("quick", lambda folder: str(make_quick(folder)))[0]
+
+
+@pytest.fixture(scope="session")
+def ran(make_once: Callable[..., tuple[pathlib.Path, str]], quick: pathlib.Path) -> pathlib.Path:
+    """Such a project after `dvc repro`; tests must not change it."""
+    return make_once("quick that ran", lambda folder: dvc(copy(quick, folder), "repro"))[0]

@@ -6,9 +6,9 @@ import pytest
 
 from thaw.base.files import write_json
 from thaw.cli.forecast import count_repeats, forecast, say_time
-from thaw.cli.repro.costs import Cost, read_costs
-from thaw.cli.repro.pipeline import Step
 from thaw.config.checking import check
+from thaw.engine.costs import Cost, read_costs
+from thaw.engine.pipeline import Step
 from tiny import DOCUMENT, attempt
 
 

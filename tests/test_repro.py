@@ -4,119 +4,38 @@ import concurrent.futures
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
 import termios
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
-from dvc.repo import Repo
 
+from quick import (
+    copy,
+    expect_one_line,
+    list_command,
+    read_events,
+    read_lock,
+    read_tracked,
+    start,
+    tell,
+    thaw_repro,
+)
 from thaw.base.files import write_json
-from thaw.cli.repro import children, costs, order, schedule
-from thaw.cli.repro.children import Children, Ended, Outcome
-from thaw.cli.repro.pipeline import Step
-from thaw.cli.repro.watching import Progress
 from thaw.config.presets import ROOT
-from tiny import attempt, change_params, dvc, find_stages_run, git, make_project
+from thaw.engine import children, costs, order, schedule
+from thaw.engine.children import Children, Ended, Outcome
+from thaw.engine.pipeline import Step
+from thaw.engine.watching import Progress
+from tiny import change_params, dvc, find_stages_run, make_project
 
 GIB = 2**30
 HEAD, TUNED = "train_frozen@tiny", "finetune@tiny-all"
-
-# In place of every stage: writes its outputs, which tell its name and its parameters, and says when it starts and ends.
-# What it does besides is in .thaw/told.json, of which DVC knows nothing.
-SCRIPT = """
-import hashlib, json, os, pathlib, sys, time
-
-name = os.environ["DVC_STAGE"]
-told = json.loads(pathlib.Path(".thaw/told.json").read_text()).get(name, {})
-events = pathlib.Path(".thaw/events")
-
-
-def note(what):
-    with open(events, "a") as file:
-        file.write(f"{what} {name} {os.getpid()}\\n")
-
-
-note("start")
-print("working on", name, flush=True)
-deadline = time.monotonic() + 300
-while "after" in told and told["after"] not in events.read_text():
-    assert time.monotonic() < deadline, "waits in vain"
-    time.sleep(0.05)
-time.sleep(told.get("sleep", 0))
-if "fault" in told:
-    sys.exit(told["fault"])
-text = name + hashlib.sha256(pathlib.Path("params.yaml").read_bytes()).hexdigest()
-for path in map(pathlib.Path, json.loads(pathlib.Path("outs.json").read_text())[name]):
-    file = path if path.suffix else path / "file.txt"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({name: {"seconds": 2, "text": text}}))
-note("end")
-"""
-
-
-def make_quick(folder: pathlib.Path) -> pathlib.Path:
-    """Make the project of `make_project` with SCRIPT in place of every stage."""
-    make_project(folder)
-    for script in (folder / "stages").glob("*.py"):
-        script.write_text(SCRIPT)
-    with Repo(str(folder)) as repo:
-        outs = {stage.name: [str(out.def_path) for out in stage.outs] for stage in repo.index.stages}
-    write_json(folder / "outs.json", outs)
-    tell(folder, {})
-    (folder / ".gitignore").write_text("/.thaw/\n__pycache__/\n")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "Before the first run")
-    return folder
-
-
-def tell(folder: pathlib.Path, told: dict[str, Any]) -> None:
-    write_json(folder / ".thaw" / "told.json", told)
-    (folder / ".thaw" / "events").write_text("")
-
-
-@pytest.fixture(scope="session")
-def quick(make_once: Callable[..., tuple[pathlib.Path, str]]) -> pathlib.Path:
-    """Such a project in which nothing has run; tests must not change it."""
-    return make_once("quick", lambda folder: str(make_quick(folder)))[0]
-
-
-@pytest.fixture(scope="session")
-def ran(make_once: Callable[..., tuple[pathlib.Path, str]], quick: pathlib.Path) -> pathlib.Path:
-    """Such a project after `dvc repro`; tests must not change it."""
-    return make_once("quick that ran", lambda folder: dvc(copy(quick, folder), "repro"))[0]
-
-
-def copy(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-    shutil.copytree(source, target, symlinks=True)
-    return target
-
-
-def list_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "thaw", "repro", *arguments]
-
-
-def thaw_repro(folder: pathlib.Path, *arguments: str) -> Any:
-    return attempt(folder, *list_command(*arguments), PYTHONPATH=str(ROOT / "src"))
-
-
-def start(folder: pathlib.Path, *arguments: str) -> Any:
-    environment = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
-    return subprocess.Popen(
-        list_command(*arguments),
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def wait_for(folder: pathlib.Path, event: str) -> None:
@@ -124,23 +43,6 @@ def wait_for(folder: pathlib.Path, event: str) -> None:
     while event not in (folder / ".thaw" / "events").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def read_events(folder: pathlib.Path) -> list[list[str]]:
-    return [line.split() for line in (folder / ".thaw" / "events").read_text().splitlines()]
-
-
-def read_tracked(folder: pathlib.Path) -> dict[str, bytes]:
-    """Return the files that git has or would take, apart from code."""
-    listed = git(folder, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-    return {name: (folder / name).read_bytes() for name in listed if not name.startswith(("src/", "stages/"))}
-
-
-def expect_one_line(done: Any, *words: str) -> None:
-    assert done.returncode == 1 and not done.stdout
-    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
-    for word in words:
-        assert word in done.stderr
 
 
 @pytest.mark.long
@@ -294,7 +196,7 @@ def test_a_stage_that_stays_locked_is_given_up(tmp_path: pathlib.Path, monkeypat
     monkeypatch.chdir(tmp_path)
     tries: list[str] = []
 
-    def refuse(name: str, path: pathlib.Path) -> tuple[int, list[str]]:
+    def refuse(words: list[str], name: str, path: pathlib.Path) -> tuple[int, list[str]]:
         tries.append(name)
         path.write_text("")
         return 255, ["ERROR: failed to reproduce 'a': Unable to acquire lock. Most likely"]
@@ -321,7 +223,8 @@ class Recorder:
         self.together: list[set[str]] = []
         estimates = {step.name: costs.Cost(seconds.get(step.name, 1), memory.get(step.name, 1)) for step in steps}
         with concurrent.futures.ThreadPoolExecutor(room.jobs) as pool:
-            self.ended = schedule.run_steps(steps, self.run, pool, estimates, room, self)
+            place = schedule.Machine(self.run, estimates, room)
+            self.ended = schedule.run_steps(steps, place, pool, estimates, self)
 
     def run(self, name: str) -> Ended:
         time.sleep(0.05)
@@ -333,6 +236,9 @@ class Recorder:
         self.together.append(set(self.running))
 
     def end(self, name: str, ended: Ended) -> None:
+        self.running.discard(name)
+
+    def lose(self, name: str, ended: Ended) -> None:
         self.running.discard(name)
 
     def refresh(self) -> None:
@@ -431,15 +337,3 @@ def test_real_stages_side_by_side_give_the_bytes_of_dvc_repro(
     assert done.returncode == 0, done.stderr
     ours, theirs = (read_lock(project) for project in (folder, finished[0]))
     assert len(theirs) > 300 and ours == theirs
-
-
-def read_lock(folder: pathlib.Path) -> list[str]:
-    """Return the lines of dvc.lock, measured times and the sizes of what shows them left out."""
-    lines = (folder / "dvc.lock").read_text().splitlines()
-    path, kept = "", []
-    for line in lines:
-        if "path: " in line:
-            path = line.partition("path: ")[2]
-        timed = path.startswith(("metrics/timing/", "report/cost"))
-        kept.append(line.partition(":")[0] if timed and "path: " not in line else line)
-    return kept

@@ -23,7 +23,7 @@ SOURCE = ROOT / "src" / "thaw"
 FLOORS = (
     "cli", "notebook", "serving", "config", "reporting", "comparison", "training", "export", "explanation",
     "prediction", "evaluation", "weights", "store", "networks", "records", "split", "photos", "pictures", "drawn",
-    "base",
+    "engine", "base",
 )  # fmt: skip
 
 # What a stage imports and does not declare: the check of the whole of params.yaml. `config` reads the file, and the
@@ -56,6 +56,7 @@ STALE = {
     "config": set(),
     "notebook": set(),
     "cli": set(),
+    "engine": set(),
     "serving": set(),
 }
 

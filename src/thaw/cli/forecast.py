@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from thaw.base.errors import InputError, run_program
 from thaw.base.names import BASELINE
 from thaw.base.progress import say
-from thaw.cli.repro.costs import TIMING, Cost, find_chains, read_costs
-from thaw.cli.repro.pipeline import Step, open_pipeline
 from thaw.comparison.words import say_count
 from thaw.config.checking import Params
 from thaw.config.loading import load
+from thaw.engine.costs import TIMING, Cost, find_chains, read_costs
+from thaw.engine.pipeline import Step, open_pipeline
 
 TRAININGS = ("train_frozen", "finetune", BASELINE)
 NAMED = 4  # stages in the sentence; of others their number

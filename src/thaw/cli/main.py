@@ -50,6 +50,7 @@ def _run() -> None:
     repro = commands.add_parser("repro", help="dvc repro with independent stages side by side")
     repro.add_argument("targets", metavar="TARGET", nargs="*", help="as dvc repro takes them; without one all stages")
     repro.add_argument("--jobs", metavar="N", help="stages at a time (default: processors / compute.threads)")
+    repro.add_argument("--cluster", metavar="ADDRESS", help="of a scheduler of Dask whose workers run what they can")
     repro.add_argument("--force", action="store_true", help="run unchanged stages, too")
     commands.add_parser("demo", help="the whole pipeline on drawn flowers, offline")
     preset = commands.add_parser(
@@ -96,9 +97,9 @@ def _run() -> None:
 
         tune(arguments.run, arguments.trials, arguments.objective)
     elif arguments.command == "repro":
-        from thaw.cli.repro.command import repro as reproduce
+        from thaw.cli.repro import repro as reproduce
 
-        sys.exit(not reproduce(arguments.targets, arguments.jobs, arguments.force))
+        sys.exit(not reproduce(arguments.targets, arguments.jobs, arguments.force, arguments.cluster))
     elif arguments.command == "demo":
         from thaw.cli.demo import run_demo
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import tqdm
 
 from thaw.base.progress import say
-from thaw.cli.repro.children import Ended, Outcome
-from thaw.cli.repro.costs import Cost, find_chains
-from thaw.cli.repro.pipeline import Step
+from thaw.engine.children import Ended, Outcome
+from thaw.engine.costs import Cost, find_chains
+from thaw.engine.pipeline import Step
 
 FORMAT = "{n_fmt} of {total_fmt} stages |{bar:20}| {elapsed}{postfix}"
 
@@ -35,6 +35,11 @@ class Progress:
         self.waiting.discard(name)
         self.running.pop(name, None)
         self.ended[name] = ended
+
+    def lose(self, name: str) -> None:
+        """A stage that ran must run again."""
+        del self.running[name]
+        self.waiting.add(name)
 
     def estimate(self) -> float:
         """Return the seconds that are left, if stages take what they took before and all that waits must run."""
@@ -64,12 +69,12 @@ class Log:
     """Says a line whenever a stage starts or ends, and each line of its output behind its name."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+        self.progress = progress
 
     def start(self, name: str) -> None:
         """A stage has been started."""
-        self._progress.start(name)
-        say(f"{name}: started ({self._progress.describe()})")
+        self.progress.start(name)
+        say(f"{name}: started ({self.progress.describe()})")
 
     def tell(self, name: str, line: str) -> None:
         """A stage has written a line."""
@@ -77,10 +82,15 @@ class Log:
 
     def end(self, name: str, ended: Ended) -> None:
         """A stage has ended, or needs no process."""
-        ran = name in self._progress.running
-        self._progress.end(name, ended)
+        ran = name in self.progress.running
+        self.progress.end(name, ended)
         if ran:
-            say(f"{name}: {say_end(ended)} ({len(self._progress.ended)} of {self._progress.total} stages)")
+            say(f"{name}: {say_end(ended)} ({len(self.progress.ended)} of {self.progress.total} stages)")
+
+    def lose(self, name: str, ended: Ended) -> None:
+        """A stage that ran must run again."""
+        self.progress.lose(name)
+        say("; ".join([f"{name}: {say_end(ended)}", *ended.last]))
 
     def refresh(self) -> None:
         """Some time has passed."""
@@ -93,12 +103,12 @@ class Bar:
     """A bar that says how many stages have ended, what runs and what is left; above it a line for each that ended."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+        self.progress = progress
         self._bar = tqdm.tqdm(total=progress.total, bar_format=FORMAT, file=sys.stderr, dynamic_ncols=True)
 
     def start(self, name: str) -> None:
         """A stage has been started."""
-        self._progress.start(name)
+        self.progress.start(name)
         self.refresh()
 
     def tell(self, name: str, line: str) -> None:
@@ -106,14 +116,19 @@ class Bar:
 
     def end(self, name: str, ended: Ended) -> None:
         """A stage has ended, or needs no process."""
-        if name in self._progress.running:
+        if name in self.progress.running:
             self._bar.write(f"{name}: {say_end(ended)}", file=sys.stderr)
-        self._progress.end(name, ended)
+        self.progress.end(name, ended)
         self._bar.update()
+
+    def lose(self, name: str, ended: Ended) -> None:
+        """A stage that ran must run again."""
+        self.progress.lose(name)
+        self._bar.write("; ".join([f"{name}: {say_end(ended)}", *ended.last]), file=sys.stderr)
 
     def refresh(self) -> None:
         """Some time has passed."""
-        self._bar.set_postfix_str(self._progress.describe(), refresh=False)
+        self._bar.set_postfix_str(self.progress.describe(), refresh=False)
         self._bar.refresh()
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from thaw.base.files import write_text
-from thaw.cli.repro.pipeline import Pipeline, Step
+from thaw.engine.pipeline import Pipeline, Step
 
 LOCK = pathlib.Path("dvc.lock")
 
@@ -26,7 +26,7 @@ class Before(NamedTuple):
 
 def read_before(steps: Sequence[Step]) -> Before:
     """Return what the files say now."""
-    files = {pathlib.Path(path).parent / ".gitignore" for step in steps for path in step.ignored}
+    files = {pathlib.Path(path).parent / ".gitignore" for step in steps for path in step.cached}
     return Before(_read(LOCK), {file: _read(file) for file in files})
 
 
@@ -40,7 +40,7 @@ def restore_order(pipeline: Pipeline, steps: Sequence[Step], before: Before) -> 
     with pipeline.hold():
         _sort_lock([step.name for step in steps], before.lock)
         for file, text in before.ignores.items():
-            entries = [f"/{pathlib.Path(path).name}" for step in steps for path in step.ignored if _is_in(path, file)]
+            entries = [f"/{pathlib.Path(path).name}" for step in steps for path in step.cached if _is_in(path, file)]
             _sort_ignored(file, entries, text)
 
 

@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from thaw.base.errors import InputError
-from thaw.cli.repro.pipeline import Pipeline
+from thaw.engine.pipeline import Pipeline
 
 LOGS = pathlib.Path(".thaw/logs")
 TRIES = 5  # of a stage that DVC's locks keep from starting; between them 1, 2, 4 and 8 seconds pass
 SECONDS_TO_END = 20.0  # that stages have to end once they are asked to
+MOST_NAMES = 200  # of stages in one command
 LAST = 3  # lines of a log that are shown of a stage that failed
 
 # What DVC says of one stage.
@@ -37,6 +38,7 @@ class Outcome(enum.Enum):
     UNCHANGED = "unchanged"
     FAILED = "failed"
     LEFT_OUT = "left out"  # a stage before it failed
+    LOST = "lost"  # its machine is gone, and it starts again
 
 
 class Ended(NamedTuple):
@@ -51,11 +53,14 @@ class Ended(NamedTuple):
 class Children:
     """The dvc commands that this process has started and that have not ended. Its methods may run in threads."""
 
-    def __init__(self, pipeline: Pipeline, force: bool, tell: Callable[[str, str], None]) -> None:
-        """Run stages of `pipeline`, whatever DVC thinks of them if `force`; `tell` gets (stage, line of its output)."""
+    def __init__(self, pipeline: Pipeline, force: bool, tell: Callable[[str, str], None], shared: bool = False) -> None:
+        """Run stages of `pipeline`, whatever DVC thinks of them if `force`; `tell` gets (stage, line of its output).
+
+        If `shared`, what a stage reads comes from the DVC remote where it is not here, and what it makes goes there.
+        """
         self._pipeline, self._tell = pipeline, tell
-        options = ["--force"] if force else []
-        self._command = [sys.executable, "-P", "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *options]
+        options = [*(["--force"] if force else []), *(["--pull", "--allow-missing"] if shared else [])]
+        self._commands = [["repro", "--single-item", *options], *([["push"]] if shared else [])]
         self._running: set[subprocess.Popen[str]] = set()
         self._guard = threading.Lock()  # of `_running`
         self._ending = threading.Event()
@@ -65,25 +70,40 @@ class Children:
 
         Where DVC's locks keep it from starting it is tried again, TRIES times in all.
         """
-        begun = time.monotonic()
-        LOGS.mkdir(parents=True, exist_ok=True)
-        path = LOGS / f"{urllib.parse.quote(name, safe='@')}.log"
+        begun, path = time.monotonic(), find_log(name)
         path.unlink(missing_ok=True)
+        status, lines = 0, list[str]()
+        for words in self._commands:
+            status, said = self._run_command([*words, name], name, path)
+            lines += said
+            if status:
+                break
+        return judge(status, lines, begun, path)
+
+    def push(self, names: Sequence[str]) -> None:
+        """Have the DVC remote get what the stages `names` have made; raises InputError where that fails."""
+        for at in range(0, len(names), MOST_NAMES):
+            status, lines = self._run_command(["push", *names[at : at + MOST_NAMES]], "push", find_log("push"))
+            if status:
+                raise InputError(f"dvc push failed, on which the workers rest: {'; '.join(_find_last(lines))}")
+
+    def _run_command(self, words: Sequence[str], name: str, path: pathlib.Path) -> tuple[int, list[str]]:
+        """Run a dvc command for stage `name`; return (exit status, lines of output). While it is locked, try again."""
         for attempt in range(TRIES):
-            status, lines = self._run_once(name, path)
+            status, lines = self._run_once(words, name, path)
             busy = status != 0 and any(map(BUSY.match, lines))
             if not busy or self._ending.wait(2**attempt if attempt < TRIES - 1 else 0):
                 break
-        return Ended(_judge(status, lines), time.monotonic() - begun, path, _find_last(lines) if status else ())
+        return status, lines
 
-    def _run_once(self, name: str, path: pathlib.Path) -> tuple[int, list[str]]:
-        """Run stage `name`, its output at the end of the log at `path`; return (exit status, lines of output)."""
+    def _run_once(self, words: Sequence[str], name: str, path: pathlib.Path) -> tuple[int, list[str]]:
+        """Run a dvc command, its output at the end of the log at `path`; return (exit status, lines of output)."""
         with self._guard:
             if self._ending.is_set():
                 return -signal.SIGINT, []
             # A group of its own: what a terminal sends to this program is for this program to pass on.
             process = subprocess.Popen(
-                [*self._command, name],
+                [sys.executable, "-P", "-m", "dvc", "--wait-for-lock", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -142,13 +162,21 @@ class Children:
             return list(self._running)
 
 
-def _judge(status: int, lines: Sequence[str]) -> Outcome:
-    """Return what became of a stage whose dvc command ended with `status` and said `lines`."""
+def find_log(name: str) -> pathlib.Path:
+    """Return the log of a stage; the folder is made."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    return LOGS / f"{urllib.parse.quote(name, safe='@')}.log"
+
+
+def judge(status: int, lines: Sequence[str], begun: float, log: pathlib.Path) -> Ended:
+    """Return what became of a stage whose dvc commands ended with `status` and said `lines`, which are in `log`."""
     if status:
-        return Outcome.FAILED
-    if any(map(RESTORED.match, lines)):
-        return Outcome.RESTORED
-    return Outcome.UNCHANGED if any(map(UNCHANGED.match, lines)) else Outcome.RUN
+        outcome = Outcome.FAILED
+    elif any(map(RESTORED.match, lines)):
+        outcome = Outcome.RESTORED
+    else:
+        outcome = Outcome.UNCHANGED if any(map(UNCHANGED.match, lines)) else Outcome.RUN
+    return Ended(outcome, time.monotonic() - begun, log, _find_last(lines) if status else ())
 
 
 def _find_last(lines: Sequence[str]) -> tuple[str, ...]:

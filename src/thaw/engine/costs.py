@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from thaw.base.errors import DamagedFile
 from thaw.base.files import read_json
-from thaw.cli.repro.pipeline import Step
+from thaw.engine.pipeline import Step
 
 TIMING = "metrics/timing/"
 SECONDS = 10.0  # of a stage that has measured none: mostly the start of TensorFlow

@@ -1,1 +1,0 @@
-"""./run thaw repro: the stages of dvc.yaml side by side."""

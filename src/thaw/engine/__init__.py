@@ -1,0 +1,1 @@
+"""Independent stages side by side: on this machine, or on a cluster."""
