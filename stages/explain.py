@@ -12,7 +12,7 @@ from thaw.networks.files import load_network
 
 def main() -> None:
     name, params = find_key(), load()
-    configure(params.compute, params.training.seed)
+    configure(params.compute.in_float32(), params.training.seed)
     network, description = load_network(name)
     found = explain(network, description, paths.RECORDS, params.explain[name], params.training.seed)
     write_table(paths.find_maps(name), found.maps)

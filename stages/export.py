@@ -20,7 +20,7 @@ from thaw.records.reading import read_index, read_labels
 
 def main() -> None:
     name, params = find_key(), load()
-    configure(params.compute, params.training.seed)
+    configure(params.compute.in_float32(), params.training.seed)
     network, description = load_network(name)
     index, backbone = read_index(paths.RECORDS), description["backbone"]
     scores = {part: score for part, score in read_json(paths.find_evaluation(name))[name].items() if part in PARTS}

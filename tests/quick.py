@@ -31,6 +31,8 @@ def note(what):
 
 note("start")
 print("working on", name, flush=True)
+if "CUDA_VISIBLE_DEVICES" in os.environ:
+    print("sees", os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 deadline = time.monotonic() + 300
 while "after" in told and told["after"] not in events.read_text():
     assert time.monotonic() < deadline, "waits in vain"

@@ -1,5 +1,6 @@
 """The project as a clone and as a Python package, and which code a stage runs."""
 
+import importlib.metadata
 import itertools
 import pathlib
 import re
@@ -8,6 +9,7 @@ import sys
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 from thaw.cli import main
 from thaw.config.presets import ROOT
@@ -50,6 +52,17 @@ def test_every_dependency_is_pinned_with_its_hashes() -> None:
     listed = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
     names = [re.match(r"[\w.-]+", entry)[0] for entry in listed]
     assert {normalise(name) for name in names} <= set(read_pins("requirements.txt"))
+
+
+def test_the_libraries_for_a_gpu_are_those_that_tensorflow_asks_for() -> None:
+    pins = read_pins("requirements-gpu.txt")
+    asked = [Requirement(line) for line in importlib.metadata.requires("tensorflow") or () if "and-cuda" in line]
+    assert len(asked) > 5
+    for requirement in asked:
+        assert requirement.specifier.contains(pins[normalise(requirement.name)][0]), requirement
+    shared = pins.keys() & read_pins("requirements.txt").keys()
+    assert {name: pins[name][0] for name in shared} == {name: read_pins("requirements.txt")[name][0] for name in shared}
+    assert "://" not in (ROOT / "requirements-gpu.txt").read_text()
 
 
 def test_what_is_built_from_source_is_named_and_built_with_what_is_pinned_too() -> None:

@@ -27,12 +27,14 @@ from quick import (
     thaw_repro,
 )
 from thaw.base.files import write_json
+from thaw.cli.repro import default_jobs
 from thaw.config.presets import ROOT
 from thaw.engine import children, costs, order, schedule
 from thaw.engine.children import Children, Ended, Outcome
+from thaw.engine.devices import list_devices
 from thaw.engine.pipeline import Step
 from thaw.engine.watching import Progress
-from tiny import change_params, dvc, find_stages_run, make_project
+from tiny import attempt, change_params, dvc, find_stages_run, make_project
 
 GIB = 2**30
 HEAD, TUNED = "train_frozen@tiny", "finetune@tiny-all"
@@ -122,6 +124,31 @@ def test_a_stage_that_fails_stops_what_needs_it_and_nothing_else(ran: pathlib.Pa
     assert "what went wrong" in (folder / ".thaw" / "logs" / f"{TUNED}.log").read_text()
     tell(folder, {})
     assert find_stages_run(dvc(folder, "repro", *targets)) == [TUNED, "evaluate_finetune@tiny-all"]
+
+
+def test_of_two_gpus_each_of_two_stages_sees_its_own(quick: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    folder, tools = copy(quick, tmp_path / "project"), tmp_path / "tools"
+    tools.mkdir()
+    (tools / "nvidia-smi").write_text("#!/bin/sh\necho 0\necho 1\n")
+    (tools / "nvidia-smi").chmod(0o755)
+    tell(folder, {"split": {"after": "start weights@tiny"}, "weights@tiny": {"after": "start split"}})
+    path = f"{tools}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = attempt(folder, *list_command("--jobs", "2", "split", "weights"), PYTHONPATH=str(ROOT / "src"), PATH=path)
+    assert done.returncode == 0, done.stderr
+    logs = [(folder / ".thaw" / "logs" / f"{name}.log").read_text() for name in ("split", "weights@tiny")]
+    assert sorted(line for log in logs for line in log.splitlines() if line.startswith("sees")) == ["sees 0", "sees 1"]
+
+
+def test_no_more_stages_run_at_a_time_than_there_are_gpus() -> None:
+    assert default_jobs(1, 1) == 1 <= default_jobs(1)
+
+
+@pytest.mark.parametrize(("named", "devices"), [("", []), ("-1", []), ("3", ["3"]), ("0, GPU-8932", ["0", "GPU-8932"])])
+def test_the_gpus_are_those_that_the_user_lets_be_seen(
+    named: str, devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert list_devices() == devices
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])

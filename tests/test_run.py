@@ -25,7 +25,7 @@ def machine(tmp_path: pathlib.Path) -> Any:
     clone, tools = tmp_path / "a clone", tmp_path / "tools"
     clone.mkdir()
     tools.mkdir()
-    for name in ("run", "requirements.txt", "requirements-build.txt"):
+    for name in ("run", "requirements.txt", "requirements-build.txt", "requirements-gpu.txt"):
         shutil.copy(ROOT / name, clone / name)
     for name in TOOLS:
         (tools / name).symlink_to(shutil.which(name))
@@ -185,6 +185,26 @@ def test_an_environment_whose_python_is_gone_is_made_again(machine: Any) -> None
     (machine[0] / ".venv" / "bin" / "python").unlink()
     assert start(machine, "bash", "-c", "").returncode == 0
     assert count(done, "venv") == 2
+
+
+def test_the_libraries_for_a_gpu_are_installed_where_a_driver_answers(machine: Any) -> None:
+    """Once there they do no harm where it does not; THAW_GPU decides in place of the driver."""
+    done = simulate_making(machine)
+
+    def make(**variables: str) -> tuple[int, int]:
+        assert start(machine, "bash", "-c", "", **variables).returncode == 0
+        return count(done, "venv"), count(done, "installed")
+
+    assert make() == (1, 2)
+    write_tool(machine[1], "nvidia-smi", "exit 9")
+    assert make() == (1, 2)
+    write_tool(machine[1], "nvidia-smi", "exit 0")
+    assert make() == make() == (2, 5)
+    (machine[1] / "nvidia-smi").unlink()
+    assert make() == (2, 5)
+    assert make(THAW_GPU="0") == make() == (3, 7)
+    assert make(THAW_GPU="1") == make() == (4, 10)
+    expect_one_line(start(machine, "test", THAW_GPU="yes"), "THAW_GPU: must be 1, 0 or left out (got yes)")
 
 
 def test_of_the_settings_for_pip_those_that_say_where_packages_come_from_count(machine: Any) -> None:

@@ -35,6 +35,8 @@ REMOVED = {
     "XLA_": "compilation",
     "ONEDNN_": "instruction set, precision",
     "DNNL_": "the same, by the library's older name",
+    "OPENVINO_": "where the engine of forward passes is looked for",
+    "OV_": "its kernels",
     "CUBLAS": "kernels, precision",
     "CUDNN_": "kernels, precision",
     "NVIDIA_TF32_OVERRIDE": "precision",

@@ -19,14 +19,19 @@ def describe_processor() -> dict[str, Any]:
     Family and model are the maker's numbers (integers), and None where the system does not give them; of
     `instruction_sets` there are those of INSTRUCTION_SETS that it has, in that order, and none outside Linux.
     """
-    facts = _read_cpuinfo()
-    flags = facts.get("flags", facts.get("Features", "")).split()
+    facts, flags = _read_cpuinfo(), read_flags()
     return {
         "name": find_processor(),
         "family": _read_number(facts.get("cpu family")),
         "model": _read_number(facts.get("model")),
         "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
     }
+
+
+def read_flags() -> list[str]:
+    """Return what the processor can do, by the names that Linux has for it; nothing outside Linux."""
+    facts = _read_cpuinfo()
+    return facts.get("flags", facts.get("Features", "")).split()
 
 
 def find_processor() -> str:

@@ -108,6 +108,7 @@ def use_defaults() -> None:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or each process takes all memory of the GPUs that it sees
 with hide_notices(), hide_plugins(), leave_out_matplotlib():
     import keras
     import tensorflow as tf

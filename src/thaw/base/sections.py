@@ -5,7 +5,7 @@ between its keys; the `description` of a field says what the key means, and `uni
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import pydantic_core
@@ -83,15 +83,63 @@ def _say(fault: pydantic_core.ErrorDetails, value: Any, place: str) -> str:
     return f"{'.'.join([place, *keys])}: {allowed}{received}"
 
 
+class Forward(Section):
+    """Key of [`compute`](#compute): what runs a pass that only goes forward.
+
+    Such passes fill the store, score runs in stages `evaluate`, `replicate` and `crossvalidate`, and answer in `thaw
+    predict` and `thaw serve`. Training, the validation after each of its epochs, `explain` and `export` are Keras's in
+    any case. OpenVINO is an extra of the project: [how to install it, and what it costs](forward.md).
+    """
+
+    engine: Literal["keras", "openvino"] = pydantic.Field(
+        default="keras", description="the graph of TensorFlow, or OpenVINO, which makes its own of it"
+    )
+    precision: Literal["float32", "bfloat16"] = pydantic.Field(
+        default="float32",
+        description="of the arithmetic: `bfloat16` needs OpenVINO and a processor that has it. What is stored and "
+        "scored is float32 either way",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _precision_of_the_engine(self) -> Self:
+        if self.engine == "keras" and self.precision != "float32":
+            raise ValueError("must have precision: float32 with engine: keras, or engine: openvino")
+        return self
+
+
 class Compute(Section):
-    """What the arithmetic runs on. Both keys change the last bits of every trained weight."""
+    """What the arithmetic runs on. Every key changes the last bits of every trained weight, or more than these."""
 
     threads: int = pydantic.Field(
         ge=1,
         le=256,
-        description="of TensorFlow, inside an operation and between operations",
+        description="of TensorFlow, inside an operation and between operations, and of OpenVINO",
         json_schema_extra={"unit": "threads"},
     )
     onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE", "DEFAULT"] = pydantic.Field(
-        description="the widest instruction set that oneDNN may use; `DEFAULT`: that of the machine"
+        description="the widest instruction set that oneDNN may use in TensorFlow; `DEFAULT`: that of the machine"
     )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = pydantic.Field(
+        default="float32",
+        description="the dtype policy of Keras: the mixed ones calculate in 16 bits and keep weights, logits, "
+        "probabilities, losses and what is stored in 32, with `onednn_isa: DEFAULT`; for [GPUs](gpu.md) and processors "
+        "that have such arithmetic",
+    )
+    forward: Forward = pydantic.Field(default=Forward(), description="what runs passes that only go forward")
+
+    @pydantic.model_validator(mode="after")
+    def _what_a_mixed_precision_needs(self) -> Self:
+        if self.precision != "float32" and self.onednn_isa != "DEFAULT":
+            # With a narrower set than the processor's, TensorFlow 2.21 asks for kernels that oneDNN then has not.
+            raise ValueError(f"must have onednn_isa: DEFAULT with precision: {self.precision}")
+        if self.precision != "float32" and self.forward.engine != "keras":
+            raise ValueError("must have precision: float32 with forward.engine: openvino, whose precision is its own")
+        return self
+
+    def describe(self) -> dict[str, Any]:
+        """Return the section as a JSON document, without keys that have their default: what rests on it stays."""
+        return self.model_dump(exclude_defaults=True)
+
+    def in_float32(self) -> Self:
+        """Return the section with the precision float32."""
+        return self.model_copy(update={"precision": "float32"})

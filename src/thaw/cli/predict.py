@@ -141,7 +141,7 @@ def _load(asked: Asked, folder: pathlib.Path) -> Predictor:
     with leave_out_unused():
         from thaw.base.determinism import configure  # loads TensorFlow
     configure(params.compute, params.training.seed)
-    return load_run(name, folder)
+    return load_run(name, folder, params.compute)
 
 
 def _find_best(params: "Params", folder: pathlib.Path) -> str:

@@ -27,6 +27,7 @@ from thaw.config.loading import load
 from thaw.config.starting import prepare
 from thaw.engine.children import Children, Ended, Outcome
 from thaw.engine.costs import Cost, read_costs
+from thaw.engine.devices import list_devices
 from thaw.engine.order import read_before, restore_order
 from thaw.engine.parcel import read_commit
 from thaw.engine.pipeline import Pipeline, Step, open_pipeline
@@ -65,7 +66,8 @@ def repro(targets: Sequence[str], jobs: str | None, force: bool, cluster: str | 
             pipeline = stack.enter_context(open_pipeline())
             steps = pipeline.read_steps(targets, force, missing=cluster is not None)
             costs = read_costs(steps)
-            room = Room(limit or default_jobs(load().compute.threads), psutil.virtual_memory().available)
+            most = limit or default_jobs(load().compute.threads, len(list_devices()))
+            room = Room(most, psutil.virtual_memory().available)
             if told := forecast(steps, count_repeats(costs, load()), room.jobs):
                 say(f"repro: {told}")
             if cluster is None:
@@ -81,11 +83,14 @@ def repro(targets: Sequence[str], jobs: str | None, force: bool, cluster: str | 
     return not count_outcomes(ended)[Outcome.FAILED]
 
 
-def default_jobs(threads: int) -> int:
-    """Return how many stages of so many threads the processors of this process can run at a time, at least 1."""
+def default_jobs(threads: int, devices: int = 0) -> int:
+    """Return how many stages of so many threads the processors of this process can run at a time, at least 1.
+
+    On a machine with so many GPUs, `devices`, no more than these: stages would share one.
+    """
     # The first where the system can keep a process from some processors.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads)
+    return max(1, min(cores // threads, devices or cores))
 
 
 def _run(

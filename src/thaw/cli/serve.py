@@ -107,5 +107,5 @@ def _load_run(run: str | None) -> tuple[Predictor, "Card"]:
     from thaw.base.determinism import configure  # loads TensorFlow
 
     configure(params.compute, params.training.seed)
-    predictor = load_run(name)
+    predictor = load_run(name, compute=params.compute)
     return predictor, describe_run(predictor, results)

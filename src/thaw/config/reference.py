@@ -12,7 +12,7 @@ import pydantic
 
 from thaw.base.errors import run_program
 from thaw.base.files import write_text
-from thaw.base.sections import Compute, Section
+from thaw.base.sections import Compute, Forward, Section
 from thaw.comparison.sections import Report
 from thaw.comparison.words import to_markdown
 from thaw.config.presets import ROOT
@@ -70,6 +70,7 @@ CHAPTERS = [
     Chapter("folds", [Folds]),
     Chapter("export", [Export]),
     Chapter("explain", [Explain]),
+    Chapter("forward", [Forward]),
     Chapter("unfreeze", [Unfreeze]),
     Chapter("auto", [Auto]),
     Chapter("head", [Head]),
@@ -107,7 +108,9 @@ another one than Keras publishes, and is then recorded as not official and footn
 | `THAW_STORE` | `.thaw/activations` | the folder of what frozen layers make of the photos; `none` stores nothing, \
 not even the state from which a killed run goes on. Deleting it costs time and nothing else |
 | `THAW_STORE_GIB` | 40 | what it may take; activations leave 2 GiB of the disk free. The state of a training, up to \
-three times its weights, is kept in any case |"""
+three times its weights, is kept in any case |
+| `THAW_GPU` | | `1` has `./run` install what TensorFlow needs on a [GPU](gpu.md), `0` keeps it from it; without the \
+variable the driver decides |"""
 
 
 def render() -> str:

@@ -22,6 +22,7 @@ from typing import Any
 import ruamel.yaml
 
 from thaw.base import paths
+from thaw.base.engines import check_engine
 from thaw.base.errors import InputError, run_program
 from thaw.base.names import PRETRAINED
 from thaw.config import overrides
@@ -42,6 +43,7 @@ from thaw.config.lockfile import mend_lock
 from thaw.config.outputs import check_environment, check_input, sweep_outputs
 
 COMMANDS = ("repro", "status", "exp run")
+NO_RUN = {"--pull", "--allow-missing"}  # options with which results may come from elsewhere and nothing need run
 
 
 def prepare(arguments: Sequence[str]) -> None:
@@ -105,6 +107,12 @@ def _list_inputs(
         check_environment()
     except InputError as error:
         faults.append(str(error))
+    compute = values.get("compute")
+    if compute and command != "status" and not NO_RUN & set(words):
+        try:
+            check_engine(compute.forward)
+        except InputError as error:
+            faults.append(str(error))
     for file, find in find_listings(values.get("dataset"), values["backbones"]).items():
         try:
             found, kept = find(), read_listing(file)
@@ -140,7 +148,7 @@ def _needs_no_run(file: str, document: dict[Any, Any], command: str, words: Coll
         name = pathlib.PurePath(file).stem
         stage, key, value = f"weights@{name}", f"backbones.{name}", document["backbones"][name]
         output = paths.find_weights(PRETRAINED + name)
-    if not ({"--pull", "--allow-missing"} & set(words) or pathlib.Path(output).exists()):
+    if not (NO_RUN & set(words) or pathlib.Path(output).exists()):
         return False
     try:
         entry = ruamel.yaml.YAML(typ="safe").load(pathlib.Path("dvc.lock"))["stages"][stage]

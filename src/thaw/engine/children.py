@@ -11,10 +11,11 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from thaw.base.errors import InputError
+from thaw.engine.devices import Devices, list_devices
 from thaw.engine.pipeline import Pipeline
 
 LOGS = pathlib.Path(".thaw/logs")
@@ -61,6 +62,7 @@ class Children:
         self._pipeline, self._tell = pipeline, tell
         options = [*(["--force"] if force else []), *(["--pull", "--allow-missing"] if shared else [])]
         self._commands = [["repro", "--single-item", *options], *([["push"]] if shared else [])]
+        self._devices = Devices(list_devices())
         self._running: set[subprocess.Popen[str]] = set()
         self._guard = threading.Lock()  # of `_running`
         self._ending = threading.Event()
@@ -98,12 +100,19 @@ class Children:
 
     def _run_once(self, words: Sequence[str], name: str, path: pathlib.Path) -> tuple[int, list[str]]:
         """Run a dvc command, its output at the end of the log at `path`; return (exit status, lines of output)."""
+        with self._devices.lend() as environment:
+            return self._run_in(environment, words, name, path)
+
+    def _run_in(
+        self, environment: Mapping[str, str], words: Sequence[str], name: str, path: pathlib.Path
+    ) -> tuple[int, list[str]]:
         with self._guard:
             if self._ending.is_set():
                 return -signal.SIGINT, []
             # A group of its own: what a terminal sends to this program is for this program to pass on.
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "dvc", "--wait-for-lock", *words],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

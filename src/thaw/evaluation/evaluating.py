@@ -8,6 +8,7 @@ import pandas as pd
 
 from thaw.base.names import PARTS
 from thaw.evaluation import scoring
+from thaw.networks import forward
 from thaw.networks.classifiers import Network, find_answering
 from thaw.networks.descriptions import RunDescription
 from thaw.networks.plan import plan_trained
@@ -40,7 +41,7 @@ def evaluate(network: Network, description: RunDescription, records: pathlib.Pat
     classes, scores, by_class, predictions = index["classes"], {}, [], []
     for part, source in zip(parts, sources, strict=True):
         labels, ids = reading.read_labels(records, part)
-        logits = tail.predict(source.read_batches(BATCH), verbose=0)
+        logits = forward.predict(tail, source.read_batches(BATCH), asked.compute)
         scores[part] = {key: round(value, 6) for key, value in scoring.score(labels, logits).items()}
         by_class.append(scoring.score_classes(labels, logits, classes).round(6).assign(part=part))
         if part != "train":

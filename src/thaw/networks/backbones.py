@@ -15,7 +15,7 @@ class Preprocessing(keras.layers.Layer):
     """
 
     def __init__(self, architecture: str, mode: str = "own", **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(dtype="float32", **options)  # with any policy of Keras: it subtracts means of a hundred
         self.architecture, self.mode = architecture, mode
 
     def call(self, pixels: tf.Tensor) -> tf.Tensor:

@@ -31,13 +31,14 @@ def build_classifier(
 ) -> Network:
     """Return backbone, global average pooling and `head` (a Head) as a Network with random weights.
 
-    `preprocessing` is a mode of backbones.Preprocessing.
+    `preprocessing` is a mode of backbones.Preprocessing. Where the policy of Keras is a mixed one, that, the mean over
+    all places and the logits are calculated in float32.
     """
     backbone = backbones.build(architecture, width, size)
     prepare = backbones.Preprocessing(architecture, preprocessing, name="preprocessing")
     top = _build_head(backbone.output.shape[-1], head, classes)
     pixels = keras.Input((size, size, 3), name="pixels")
-    features = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(prepare(pixels)))
+    features = keras.layers.GlobalAveragePooling2D(name="pooling", dtype="float32")(backbone(prepare(pixels)))
     return Network(keras.Model(pixels, top(features)), prepare, backbone, top)
 
 
@@ -50,7 +51,7 @@ def build_baseline(settings: BaselineNetwork, size: int, classes: int) -> Networ
         keras.layers.Flatten(),
         keras.layers.Dense(settings.dense, activation="relu"),
         keras.layers.Dropout(settings.dropout),
-        keras.layers.Dense(classes, name="logits"),
+        keras.layers.Dense(classes, name="logits", dtype="float32"),
     ]
     model = keras.Sequential(layers)
     return Network(model, None, None, model)
@@ -117,5 +118,5 @@ def _build_head(features: int, head: Head, classes: int) -> keras.Model:
         layers += [keras.layers.ReLU(), keras.layers.Dropout(head.dropout)]
     if not head.dense:
         layers.append(keras.layers.Dropout(head.dropout))
-    layers.append(keras.layers.Dense(classes, name="logits"))
+    layers.append(keras.layers.Dense(classes, name="logits", dtype="float32"))
     return keras.Sequential(layers, name="head")

@@ -14,7 +14,7 @@ from thaw.base import paths
 from thaw.base.errors import DamagedFile, InputError, explain
 from thaw.base.files import MADE_AGAIN, read_json
 from thaw.base.names import BASELINE
-from thaw.base.sections import Section, validate
+from thaw.base.sections import Compute, Section, validate
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to load, and an export may do without it
     from thaw.networks.classifiers import Network
@@ -66,17 +66,18 @@ def check_run(name: str, folder: pathlib.Path | str = ".") -> None:
         raise InputError(f"{folder / missing[0]}: no such file; ./run dvc {command} brings it")
 
 
-def load_run(name: str, folder: pathlib.Path | str = ".") -> Predictor:
+def load_run(name: str, folder: pathlib.Path | str = ".", compute: Compute | None = None) -> Predictor:
     """Return the trained run `name` of the table at `folder`, the one of dvc.yaml, as a Predictor.
 
-    Raises InputError as `check_run` does, and DamagedFile where its weights are damaged.
+    It answers by the engine that `compute` names, and by Keras without one. Raises InputError as `check_run` does, and
+    DamagedFile where its weights are damaged.
     """
     check_run(name, folder)
     from thaw.networks.classifiers import find_answering
     from thaw.networks.files import load_network
 
     network, description = load_network(name, folder)
-    score = _trace(find_answering(network, description))
+    score = _trace(find_answering(network, description), compute)
     return Predictor(name, description["size"], description["classes"], score, network)
 
 
@@ -115,15 +116,19 @@ def load_export(folder: pathlib.Path | str) -> Predictor:
     raise InputError(f"{folder}: must have a file that can be run here: install {' or '.join(needed) or 'nothing'}")
 
 
-def _trace(model: Any) -> Score:
-    """Return a Score of a Keras model, pixels -> logits: one graph for batches of every size."""
+def _trace(model: Any, compute: Compute | None) -> Score:
+    """Return a Score of a Keras model, pixels -> logits, by the engine of `compute`: one for batches of every size."""
     from thaw.base.quiet import tf
+    from thaw.networks import forward
 
-    def infer(pixels: Any) -> Any:
-        logits = model(pixels, training=False)
+    def soften(logits: Any) -> Any:
         return tf.cast(tf.nn.softmax(tf.cast(logits, tf.float64)), tf.float32)
 
-    run = tf.function(infer, input_signature=[tf.TensorSpec(model.input_shape, tf.float32)])
+    if compute and compute.forward.engine != "keras":
+        engine = forward.trace(model, compute)
+        return lambda pixels: soften(engine(pixels.astype(np.float32))[0]).numpy()
+    signature = [tf.TensorSpec(model.input_shape, tf.float32)]
+    run = tf.function(lambda pixels: soften(model(pixels, training=False)), input_signature=signature)
     return lambda pixels: run(pixels.astype(np.float32)).numpy()
 
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from thaw.base.errors import explain
 from thaw.base.progress import say, track
-from thaw.base.quiet import tf
-from thaw.networks import cutting
+from thaw.networks import cutting, forward
 from thaw.records import reading
 from thaw.store import prefixes
 from thaw.store.entries import DOCUMENT, VALUES, find_entry, is_whole, write_entry
@@ -75,7 +74,8 @@ def _fill(prefix: Prefix, images: Images, entry: pathlib.Path, find_others: Call
 
     Returns False, and computes nothing, where there is no room.
     """
-    others = find_others()  # takes seconds, in which no other run should wait for its turn below
+    # Takes seconds, in which no other run should wait for its turn below.
+    others = find_others() if forward.keeps_bits(prefix.compute) else ()
     with contextlib.ExitStack() as stack:
         # One process at a time looks for room, until what it takes can be seen by the next.
         with contextlib.closing(lock(entry.parent / "room", "taken", fcntl.LOCK_EX)):
@@ -94,8 +94,7 @@ def _fill(prefix: Prefix, images: Images, entry: pathlib.Path, find_others: Call
                         room -= size
             writers = [stack.enter_context(write_entry(*target, images)) for target in targets]
         model = cutting.build_prefixes(prefix.network, [target.operation for target, _ in targets])
-
-        run = tf.function(lambda batch: tf.nest.flatten(model(batch, training=False)), reduce_retracing=True)
+        run = forward.trace(model, prefix.compute)
 
         count = images.count_photos()
         batches = track(
@@ -105,9 +104,9 @@ def _fill(prefix: Prefix, images: Images, entry: pathlib.Path, find_others: Call
             "batches",
         )
 
-        def write_all(outputs: list[tf.Tensor]) -> None:
+        def write_all(outputs: list[np.ndarray]) -> None:
             for write, values in zip(writers, outputs, strict=True):
-                write(values.numpy())
+                write(values)
 
         # One batch is written while the next is computed.
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thaw.base.engines import describe_engine
 from thaw.base.quiet import keras, tf
 from thaw.base.sections import Compute
 from thaw.networks import classifiers, cutting
@@ -40,9 +41,9 @@ class Prefix:
             # or of how the network is built, another version of a library.
             "noise": _digest_noise(self.model),
             # The last bits of the values depend on these.
-            "compute": self.compute.model_dump(),
+            "compute": self.compute.describe(),
             "batch": FILL_BATCH,
-            "versions": [tf.__version__, keras.__version__],
+            "versions": [tf.__version__, keras.__version__, *describe_engine(self.compute.forward)],
         }
 
     @property

@@ -118,7 +118,9 @@ def read_tried(row: Any) -> Tried:
 
 def reset(seed: int) -> None:
     """Make this process as one that starts: names of layers count from one again, and so do random numbers."""
+    policy = keras.config.dtype_policy()  # of `compute.precision`, which Keras would forget
     keras.utils.clear_session()
+    keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(seed)
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from thaw.base.names import PARTS
 from thaw.base.quiet import keras
-from thaw.networks import classifiers, hdf5
+from thaw.networks import classifiers, forward, hdf5
 from thaw.networks.classifiers import Network
 from thaw.networks.descriptions import BackboneDescription
 from thaw.networks.plan import plan_run, unfreeze
@@ -118,7 +118,7 @@ def train_again(
     tail, scored = phased.tail, phased.scored
     if phases[-1].flip_test:
         tail, scored = classifiers.average_flips(phased.network.model), _read_photos(setting.records, scored_rows)
-    logits = [tail.predict(source.read_batches(BATCH), verbose=0) for source in scored]
+    logits = [forward.predict(tail, source.read_batches(BATCH), setting.compute) for source in scored]
     return Again(logits, phased.history.drop(columns=["seconds", "waiting"]), states, chosen)
 
 
@@ -184,7 +184,7 @@ def _train_phase(
                 backbone,
                 phase.model_dump(mode="json", by_alias=True),
                 setting.training.model_dump(),
-                setting.compute.model_dump(),
+                setting.compute.describe(),
                 index["digest"],
                 classifiers.digest_weights(network.model),
                 hashlib.sha256(train_rows.tobytes()).hexdigest(),

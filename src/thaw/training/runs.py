@@ -206,7 +206,7 @@ def find_state(opened: Opened, run: BaselineRun | FrozenRun | FinetuneRun, setti
             opened.description,
             run.model_dump(mode="json", by_alias=True),
             setting.training.model_dump(),
-            setting.compute.model_dump(),
+            setting.compute.describe(),
             reading.read_index(setting.records)["digest"],
             classifiers.digest_weights(opened.network.model),
             type(opened.sources[0]).__name__,

@@ -35,7 +35,8 @@ def pretrain_on_flowers(backbone: Backbone) -> keras.Model:
             layer.momentum = BATCH_NORM_MOMENTUM
     pixels = keras.Input((settings.size, settings.size, 3))
     features = model(backbones.Preprocessing(backbone.architecture)(pixels))
-    logits = keras.layers.Dense(len(flowers.PRETRAINING))(keras.layers.GlobalAveragePooling2D()(features))
+    pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(features)
+    logits = keras.layers.Dense(len(flowers.PRETRAINING), dtype="float32")(pooled)
     classifier = keras.Model(pixels, logits)
     batches = tf.data.Dataset.from_tensor_slices((images, labels))
     batches = batches.shuffle(len(labels), seed=seed).batch(settings.batch_size).prefetch(2)
