@@ -120,6 +120,6 @@ def read_lock(folder: pathlib.Path) -> list[str]:
     for line in lines:
         if "path: " in line:
             path = line.partition("path: ")[2]
-        timed = path.startswith(("metrics/timing/", "report/cost"))
+        timed = path.startswith(("metrics/timing/", "report/cost", "report/report.html"))
         kept.append(line.partition(":")[0] if timed and "path: " not in line else line)
     return kept

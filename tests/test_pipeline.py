@@ -11,6 +11,8 @@ from thaw.base.files import read_json
 from thaw.cli.workspaces import make_workspace
 from tiny import DOCUMENT, TUNED, attempt, change_params, dvc, find_stages_run, git, make_project
 
+TIMED = ("metrics/timing", "report/cost", "report/report.html")  # outputs that show measured times
+
 
 def find_rows(folder: pathlib.Path) -> set[str]:
     """Return the runs that the report's table has a row for."""
@@ -22,7 +24,7 @@ def read_hashes(folder: pathlib.Path) -> dict[str, str]:
     """Return {path: md5} of every output in dvc.lock but the measured times."""
     stages = ruamel.yaml.YAML(typ="safe").load(folder / "dvc.lock")["stages"]
     hashes = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
-    return {path: md5 for path, md5 in hashes.items() if "timing" not in path and not path.startswith("report/cost")}
+    return {path: md5 for path, md5 in hashes.items() if not path.startswith(TIMED)}
 
 
 def test_one_repro_runs_every_stage_once(finished: tuple[pathlib.Path, str]) -> None:

@@ -36,6 +36,12 @@ def read_texts(figure: Figure) -> list[Any]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
+def read_tips(axes: Any) -> list[str]:
+    """Return what parts of `axes` show below a pointer."""
+    ids = [artist.get_gid() for artist in axes.get_children() if artist.get_gid()]
+    return [name.removeprefix(plotting.TIP) for name in ids]
+
+
 def draw_svg(figure: Figure) -> Any:
     file = io.BytesIO()
     with plotting.use_style():
@@ -63,7 +69,7 @@ def measure_brightness(colour: Any) -> Any:
 
 def test_markers_of_the_overview_stand_at_the_accuracy_in_percent() -> None:
     table = make_runs(3)
-    table["accuracy"] = [0.25, 0.5, 0.75]
+    table["accuracy"], table["low"] = [0.25, 0.5, 0.75], 0.2
     markers = find_markers(plotting.draw_overview(table, "test", "run-2").axes[0])
     assert [marker[0] for marker in markers] == [25, 50, 75]
 
@@ -84,8 +90,6 @@ def test_a_family_has_the_same_look_in_every_figure() -> None:
         table["published_" + end] = table["measured_" + end] = 0.5
     figures = [
         plotting.draw_overview(table, "test", "run-0"),
-        plotting.draw_experiments(table, "test"),
-        plotting.draw_strategies(table, "test"),
         plotting.draw_tradeoff(table, "cost", "cost", "test"),
         plotting.draw_published(table),
     ]
@@ -110,6 +114,21 @@ def test_intervals_of_the_overview_reach_from_low_to_high() -> None:
     figure = plotting.draw_overview(table, "test", "run-0")
     ends = [segment[:, 0].tolist() for lines in figure.axes[0].collections for segment in lines.get_segments()]
     assert ends == [[40, 60], [12.5, 87.5]]
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_baseline_far_below_the_others_does_not_squeeze_them(upright: bool) -> None:
+    table = make_runs(3).assign(cost=[300, 1, 2])
+    table["accuracy"], table["low"], table["high"] = [0.2, 0.9, 0.95], [0.1, 0.88, 0.93], [0.3, 0.92, 0.97]
+    if upright:
+        axes = plotting.draw_tradeoff(table, "cost", "cost", "test").axes[0]
+        (low, high), written = axes.get_ylim(), "▾ 20.0"
+    else:
+        axes = plotting.draw_overview(table, "test", "run-2").axes[0]
+        (low, high), written = axes.get_xlim(), " ◂ 20.0"
+    assert low == pytest.approx(87) and high > 97
+    assert not upright or axes.get_xlim()[1] >= 300  # where it stands
+    assert written in [text.get_text() for text in axes.texts]
 
 
 def test_runs_stand_from_top_to_bottom_in_the_order_of_the_table() -> None:
@@ -179,28 +198,11 @@ def test_runs_on_the_front_are_numbered_and_named_below() -> None:
     assert figure.get_supxlabel() == "Pareto front: 1 run-0, 3 run-2"
 
 
-def test_runs_stand_above_their_number() -> None:
-    table = make_runs(3)
-    table["number"] = [2, 5, 6]
-    axes = plotting.draw_experiments(table, "test").axes[0]
-    assert [marker[:2] for marker in find_markers(axes)] == [(2, 50), (5, 50), (6, 50)]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["run-0  2", "run-1  5", "run-2  6"]
-
-
-def test_runs_that_open_the_same_stand_in_one_row_and_not_on_each_other() -> None:
-    table = make_runs(3)
-    table["unfrozen"] = ["last 2 blocks", "all", "last 2 blocks"]
-    axes = plotting.draw_strategies(table, "test").axes[0]
-    first, other, second = (marker[1] for marker in find_markers(axes))
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["last 2 blocks", "all"]
-    assert first != second and abs(first) < 0.5 and abs(second) < 0.5 and other == 1
-
-
 def test_the_mark_of_a_footnote_stands_at_the_family_in_the_legend() -> None:
-    """For figures that name no runs."""
     table = make_runs(3)
     table["mark"] = ["", "¹", "¹"]
-    words = [text.get_text() for text in plotting.draw_strategies(table, "test", ["¹ a note"]).legends[0].get_texts()]
+    figure = plotting.draw_overview(table, "test", "run-0", ["¹ a note"])
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "MobileNet¹" in words and plotting.SCRATCH in words
 
 
@@ -230,7 +232,7 @@ def test_a_reliability_diagram_has_a_dot_per_bin_its_area_the_share_of_the_photo
 
 def test_published_accuracies_are_hollow_and_ours_are_filled() -> None:
     table = pd.DataFrame({"report": ["a", "b"], "published_as": ["x", "y"]})
-    table = table.assign(mark="", family="MobileNet", kind="frozen", published=0.9, measured=0.8)
+    table = table.assign(run="run", mark="", family="MobileNet", kind="frozen", published=0.9, measured=0.8)
     table = table.assign(published_low=np.nan, published_high=np.nan, measured_low=0.7, measured_high=0.9)
     figure = plotting.draw_published(table)
     assert [(x, hollow) for x, _, _, _, hollow in find_markers(figure.axes[0])] == [(90, True), (80, False)] * 2
@@ -248,19 +250,39 @@ def test_the_strip_of_a_backbone_ends_its_blocks_and_cuts_its_runs_where_their_f
 def test_curves_of_a_fine_tuned_run_have_a_line_where_the_backbone_is_unfrozen() -> None:
     axes = plotting.draw_curves(make_history(6), 2, "run").axes
     # A vertical line's x is the same at both ends.
-    assert [[list(line.get_xdata()) for line in each.lines].count([2.5, 2.5]) for each in axes] == [1, 1, 1, 1]
+    assert [[list(line.get_xdata()) for line in each.lines].count([2.5, 2.5]) for each in axes] == [1, 1]
 
 
 def test_no_title_of_the_curves_leaves_the_figure() -> None:
     history = make_history(6)
-    history["validation_precision"] = np.linspace(0.9981, 0.9982, 6)  # the numbers beside the panel are long
-    history[["train_precision", "train_recall", "validation_recall"]] = 0.9981
+    history["validation_accuracy"] = np.linspace(0.9981, 0.9982, 6)  # the numbers beside the panel are long
+    history["train_accuracy"] = 0.9981
     figure = plotting.draw_curves(history, 2, "run")
     with plotting.use_style():
         figure.canvas.draw()
     # A title on the left is none of those that `Axes.title` is.
     titles = [text for axes in figure.axes for text in axes.findobj(Text) if text.get_text() == axes.get_title("left")]
-    assert len(titles) == 4 and max(title.get_window_extent().x1 for title in titles) <= figure.bbox.x1
+    assert len(titles) == 2 and max(title.get_window_extent().x1 for title in titles) <= figure.bbox.x1
+
+
+def test_curves_of_several_runs_have_the_same_axes() -> None:
+    histories = [make_history(3), make_history(8)]
+    histories[1]["validation_loss"] = 2.0
+    histories[0][["train_accuracy", "validation_accuracy"]] = 0.7
+    limits = plotting.find_limits(histories)
+    axes = [plotting.draw_curves(history, None, "run", (), limits).axes for history in histories]
+    assert [(each.get_xlim(), each.get_ylim()) for each in axes[0]] == [
+        (each.get_xlim(), each.get_ylim()) for each in axes[1]
+    ]
+    (_, epochs), (_, loss), (accuracy, _) = axes[0][0].get_xlim(), axes[0][1].get_ylim(), axes[0][0].get_ylim()
+    assert epochs >= 8 and loss >= 2 and accuracy < 40
+
+
+def test_an_epoch_of_the_curves_shows_its_scores_below_a_pointer() -> None:
+    accuracy, loss = plotting.draw_curves(make_history(3), None, "run").axes
+    assert [read_tips(axes)[1] for axes in (accuracy, loss)] == [
+        "epoch 2: train 60.0, validation 60.0", "epoch 2: train 0.600, validation 0.600",
+    ]  # fmt: skip
 
 
 def test_curves_of_other_runs_have_no_such_line() -> None:
@@ -270,7 +292,7 @@ def test_curves_of_other_runs_have_no_such_line() -> None:
 
 
 def test_accuracy_is_drawn_in_percent_and_loss_as_it_is() -> None:
-    loss, accuracy, *_ = plotting.draw_curves(make_history(3), None, "run").axes
+    accuracy, loss = plotting.draw_curves(make_history(3), None, "run").axes
     assert loss.lines[0].get_ydata() == pytest.approx([0.4, 0.6, 0.8])
     assert accuracy.lines[0].get_ydata() == pytest.approx([40, 60, 80])
 
@@ -287,7 +309,7 @@ def test_a_loss_that_is_not_a_number_is_said_with_its_first_epoch(lost: Any) -> 
     history.loc[2:, "validation_loss"] = lost
     figure = plotting.draw_curves(history, None, "run")
     assert read_texts(figure) == ["validation: not a number from epoch 3"]
-    assert np.isfinite(figure.axes[0].get_ylim()).all()
+    assert np.isfinite(figure.axes[1].get_ylim()).all()
 
 
 def test_a_history_without_any_loss_is_drawn() -> None:
@@ -303,7 +325,7 @@ def test_one_epoch_shows_as_dots() -> None:
 
 def test_shades_of_a_confusion_matrix_are_shares_of_the_row() -> None:
     figure = plotting.draw_confusion([[30, 10], [1, 1]], ["a", "b"], "run")
-    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), [[0.75, 0.25], [0.5, 0.5]])
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array()[..., 3], [[0.75, 0.25], [0.5, 0.5]])
 
 
 def test_numbers_of_a_confusion_matrix_are_photos_each_in_its_cell() -> None:
@@ -312,9 +334,19 @@ def test_numbers_of_a_confusion_matrix_are_photos_each_in_its_cell() -> None:
     assert cells == {(0, 0): "1,030", (1, 0): "10", (0, 1): "1", (1, 1): "0"}
 
 
+def test_a_cell_of_a_confusion_matrix_says_what_it_counts_below_a_pointer() -> None:
+    axes = plotting.draw_confusion([[30, 10], [1, 0]], ["a", "\x00b"], "run").axes[0]
+    assert read_tips(axes) == [
+        "a, predicted a: 30 of 40",
+        "a, predicted b: 10 of 40",
+        "b, predicted a: 1 of 1",
+        "b, predicted b: 0 of 1",
+    ]
+
+
 def test_a_class_without_photos_has_an_empty_row() -> None:
     figure = plotting.draw_confusion([[3, 1], [0, 0]], ["a", "b"], "run")
-    assert figure.axes[0].images[0].get_array()[1].tolist() == [0, 0]
+    assert figure.axes[0].images[0].get_array()[1, :, 3].tolist() == [0, 0]
 
 
 def test_a_matrix_of_very_many_classes_holds_no_numbers() -> None:
@@ -332,8 +364,6 @@ def test_a_dollar_sign_in_a_class_is_a_dollar_sign() -> None:
 def test_notes_stand_below_each_figure() -> None:
     for figure in (
         plotting.draw_overview(make_runs(), "test", "run-0", ["¹ a note"]),
-        plotting.draw_experiments(make_runs(), "test", ["¹ a note"]),
-        plotting.draw_strategies(make_runs(), "test", ["¹ a note"]),
         plotting.draw_classes(make_scores(1), "test", ["¹ a note"]),
         plotting.draw_curves(make_history(3), None, "run", ["¹ a note"]),
         plotting.draw_confusion([[1, 0], [0, 1]], ["a", "b"], "run", ["¹ a note"]),

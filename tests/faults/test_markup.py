@@ -126,7 +126,7 @@ def render(markdown: str) -> Reader:
     return Reader(markdown_it.MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(markdown))
 
 
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="40"><rect width="800" height="40"/></svg>'
+SVG = '<svg viewBox="0 0 800 40" width="800" height="40"><rect width="800" height="40"/></svg>'
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -445,7 +445,10 @@ def test_a_browser_shows_such_a_report_without_a_word_and_runs_nothing_of_it(tmp
     folder = make_results(tmp_path, classes)
     write_photo(folder, ("<img src=http://127.0.0.1:9/y.png onerror=alert(1)>", BY, "javascript:alert(1)"), classes)
     report(folder)
-    for page, title in (("report.html", "What to unfreeze"), ("cost.html", "What the runs cost")):
+    for page, title in (
+        ("report.html", "Open the last 2 blocks of WideNet: 90.0 % (82.6 – 94.5)"),
+        ("cost.html", "What the runs cost"),
+    ):
         command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'user'}"]
         command += ["--enable-logging=stderr", "--dump-dom", (folder / "report" / page).as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)

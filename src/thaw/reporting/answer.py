@@ -1,6 +1,6 @@
 """What the report begins with: which strategy to pick, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from thaw.comparison.pairs import (
     AS_GOOD,
@@ -14,15 +14,49 @@ from thaw.comparison.pairs import (
     list_standing,
     say_counts,
 )
-from thaw.comparison.results import Results, Run, rank_runs, say_weights
-from thaw.comparison.words import NO_TEST, escape, interval, percent, say_count
+from thaw.comparison.results import Results, Run, describe_unfreeze, find_run_interval, rank_runs, say_weights
+from thaw.comparison.words import NO_TEST, escape, interval, percent, say_count, say_interval
 from thaw.reporting.tables import name_network
 
 MOST_NAMED = 4  # runs: of more only the number is printed
 
 
+def write_verdict(evidence: Evidence) -> str:
+    """Return the answer in one line of Markdown: the strategy to pick, and the accuracy that it reaches."""
+    results, best = evidence.results, evidence.best
+    run = next(run for run in results.runs if run.name == best)
+    low, high = find_run_interval(results.scores[best], results.part)
+    accuracy = 100 * results.scores[best][results.part]["accuracy"]
+    return f"{say_strategy(results, run, escape)}: {accuracy:.1f} % ({say_interval(low, high)})"
+
+
+def write_lead(results: Results) -> str:
+    """Return the paragraph on what the answer rests on: the photos, the runs, and how they are judged."""
+    photos, number = results.download["photos"], len(results.download["classes"])
+    classes = say_count(number, "class", "classes")
+    counted = results.scores[results.runs[0].name][results.part]["photos"]
+    runs = say_count(len(results.runs), "run")
+    runs += f" of the {len(results.listed)} that the table lists" if results.waiting else ""
+    return (
+        f"{say_count(photos, 'photo')} of {classes} ({escape(results.dataset)}); {runs}, "
+        f"chosen on validation; the accuracy is that on {counted:,} photos of {results.part}, with its 95 % interval."
+    )
+
+
+def say_strategy(results: Results, run: Run, show: Callable[[str], str] = str) -> str:
+    """Return what to do to get a Run, as in ``Open the last 4 blocks of ResNet50``; `show` as in `name_network`."""
+    if run.kind == "baseline":
+        return "Train a small CNN from scratch"
+    network, opened = name_network(results, run, show), run.unfrozen
+    if run.kind == "frozen" or opened == describe_unfreeze(None):
+        return f"Train a head on frozen {network}"
+    if opened.startswith("from "):
+        return f"Open {network} {opened}"
+    return f"Open {'the ' if opened.startswith('last ') else ''}{opened} of {network}"
+
+
 def summarize_answer(evidence: Evidence) -> str:
-    """Return the paragraphs that answer which strategy to pick, and how sure that is."""
+    """Return the list that says how sure the answer is, and what else could be picked."""
     results, best = evidence.results, evidence.best
     runs = {run.name: run for run in results.runs}
     facts = [f"**How sure that is.** {_say_equals(evidence)}"]
@@ -35,12 +69,7 @@ def summarize_answer(evidence: Evidence) -> str:
     if rival:
         label = "What opening it brings" if rival == runs[best].start else "The runner-up"
         facts.append(f"**{label}.** {_compare(evidence, runs[rival])}")
-    facts.append(
-        f"**What it rests on.** {say_count(results.download['photos'], 'photo')} of "
-        f"{say_count(len(results.download['classes']), 'class', 'classes')} ({escape(results.dataset)}), "
-        f"{say_count(len(runs), 'run')} of the {len(results.listed)} that the table lists."
-    )
-    return _say_best(results, runs[best]) + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
+    return "\n".join(f"- {fact}" for fact in facts)
 
 
 def find_rival(results: Results) -> str | None:
@@ -54,8 +83,10 @@ def find_rival(results: Results) -> str | None:
     return best.start if best.start in ranking else (ranking[1] if len(ranking) > 1 else None)
 
 
-def _say_best(results: Results, best: Run) -> str:
+def name_best(evidence: Evidence) -> str:
     """Return the sentences that name the best run and its accuracy."""
+    results = evidence.results
+    best = next(run for run in results.runs if run.name == evidence.best)
     scores, mark, part = results.scores[best.name], results.marks[best.name], results.part
     accuracy = scores["validation"]["accuracy"]
     others = [run.name for run in results.runs if run.name != best.name]
@@ -63,13 +94,13 @@ def _say_best(results: Results, best: Run) -> str:
     answer = (
         f"The run to pick{say_weights(results, [best.name])} is **{escape(best.name)}**{mark}: "
         f"{_say_opening(results, best)}. It is the best of {say_count(len(results.runs), 'run')} on validation, with "
-        f"{percent(accuracy)} %{mark} of {say_count(scores['validation']['photos'], 'photo')}"
+        f"{percent(accuracy)} % of {say_count(scores['validation']['photos'], 'photo')}"
     )
     answer += f"; {' and '.join(equals)} reached the same with no fewer trainable parameters." if equals else "."
     if part == "test":
         return answer + (
             f" On the {scores['test']['photos']:,} photos of test it reaches "
-            f"**{percent(scores['test']['accuracy'])}** %{mark} (95 % interval {interval(scores, part)} %)."
+            f"**{percent(scores['test']['accuracy'])}** % (95 % interval {interval(scores, part)} %)."
         )
     return answer + (
         f" The 95 % interval is {interval(scores, part)} %. {NO_TEST} The best run was chosen there too, so its "
@@ -85,7 +116,7 @@ def _compare(evidence: Evidence, rival: Run) -> str:
     mark = results.marks[rival.name]
     words = {None: "the two cannot be told apart", rival.name: "this is the better of the two"}
     return (
-        f"{role[rival.kind]} {escape(rival.name)}{mark} reaches {percent(scores[results.part]['accuracy'])} %{mark} "
+        f"{role[rival.kind]} {escape(rival.name)}{mark} reaches {percent(scores[results.part]['accuracy'])} % "
         f"({interval(scores, results.part)} %); photo by photo "
         f"{words.get(pair.winner, 'the best is better')} ({say_counts(pair)})."
     )
@@ -135,7 +166,7 @@ def _say_cheapest(evidence: Evidence, run: Run) -> str:
         f"Of the runs that are as good, {escape(run.name)}{mark} ({_say_opening(results, run)}) trains least: "
         f"{own['trainable_parameters']:,} parameters, where the best trains "
         f"{scores[evidence.best]['trainable_parameters']:,}. "
-        f"It reaches {percent(own[results.part]['accuracy'])} %{mark} ({interval(own, results.part)} %), and may lose "
+        f"It reaches {percent(own[results.part]['accuracy'])} % ({interval(own, results.part)} %), and may lose "
         f"{max(100 * lost, 0):.1f} points at most (95 %)."
     )
 

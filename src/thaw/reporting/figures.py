@@ -37,15 +37,14 @@ def list_drawings(evidence: Evidence, folder: str | pathlib.Path = ".") -> list[
     drawings = [
         _show_overview(evidence, runs),
         *_list_cuts(evidence, runs),
-        _show_experiments(evidence, runs),
-        _show_strategies(evidence, runs),
         _show_tradeoff("parameters", evidence, runs, "trainable_parameters", "trainable parameters"),
         _show_classes(evidence, folder),
         *_list_reliability(evidence),
         *_list_published(results),
     ]
+    limits = plotting.find_limits(join_histories(evidence, run)[0] for run in results.runs if run.backbone)
     for run in results.runs:
-        drawings += [_show_curves(evidence, run), _show_confusion(evidence, run)]
+        drawings += [_show_curves(evidence, run, limits if run.backbone else None), _show_confusion(evidence, run)]
     return drawings
 
 
@@ -177,27 +176,6 @@ def _list_cuts(evidence: Evidence, runs: pd.DataFrame) -> list[Drawing]:
     return [Drawing("cuts", words, table, functools.partial(plotting.draw_cuts, strips, shown, results.notes))]
 
 
-def _show_experiments(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
-    part = evidence.results.part
-    return Drawing(
-        "experiments",
-        f"{_count_runs(runs, part)} by their number in the table, with the accuracies on train and validation",
-        runs[["number", "run", "part", "accuracy", "low", "high", "train", "validation"]],
-        functools.partial(plotting.draw_experiments, runs, part, evidence.results.notes),
-    )
-
-
-def _show_strategies(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
-    results, part = evidence.results, evidence.results.part
-    return Drawing(
-        "strategies",
-        f"{_count_runs(runs, part)} by what is unfrozen, the backbones beside each other; best on validation: "
-        f"{_say_best_strategies(runs, rank_runs(results))}",
-        runs[["unfrozen", "family", "run", "part", "accuracy", "low", "high"]],
-        functools.partial(plotting.draw_strategies, runs, part, results.notes),
-    )
-
-
 def _show_tradeoff(
     name: str, evidence: Evidence, runs: pd.DataFrame, cost: str, label: str, notes: Sequence[str] = ()
 ) -> Drawing:
@@ -243,17 +221,18 @@ def _show_classes(evidence: Evidence, folder: str | pathlib.Path) -> Drawing:
 def _list_reliability(evidence: Evidence) -> list[Drawing]:
     """Return the Drawing of the reliability diagrams, none where no run has probabilities that are numbers."""
     results, part = evidence.results, evidence.results.part
-    panels, tables = [], []
+    panels, tables, errors = [], [], {}
     for run in results.runs:
         found = find_calibration(evidence, run.name, part)
         if found:
             error, bins = found
+            errors[run.name] = error
             panels.append(plotting.Reliability(run.name + results.marks[run.name], error, bins))
             tables.append(bins.round(6).assign(run=run.name, calibration_error=round(error, 6)))
     if not panels:
         return []
-    best = min(panels, key=lambda panel: panel.error)
-    least = f"on these photos, which choose no run, {escape(best.title)} errs least, by {100 * best.error:.1f} %"
+    best = min(errors, key=lambda name: errors[name])
+    least = f"on these photos, which choose no run, {escape(best)} errs least, by {100 * errors[best]:.1f} %"
     words = f"reliability diagrams of {len(panels)} runs on {part}; {least}"
     draw = functools.partial(plotting.draw_reliability, panels, part, results.notes)
     return [Drawing("reliability", words, pd.concat(tables, ignore_index=True), draw)]
@@ -303,7 +282,7 @@ def tabulate_published(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _show_curves(evidence: Evidence, run: Run) -> Drawing:
+def _show_curves(evidence: Evidence, run: Run, limits: plotting.Limits | None) -> Drawing:
     results, title = evidence.results, run.name + evidence.results.marks[run.name]
     scores = results.scores[run.name]
     history, unfrozen_after = join_histories(evidence, run)
@@ -313,7 +292,12 @@ def _show_curves(evidence: Evidence, run: Run) -> Drawing:
         f"{percent(scores['validation']['accuracy'])} % of validation",
         history,
         functools.partial(
-            plotting.draw_curves, history, unfrozen_after, f"{title}: {run.unfrozen}", find_notes(results, run)
+            plotting.draw_curves,
+            history,
+            unfrozen_after,
+            f"{title}: {run.unfrozen}",
+            find_notes(results, run),
+            limits,
         ),
     )
 
@@ -334,10 +318,3 @@ def _show_confusion(evidence: Evidence, run: Run) -> Drawing:
 
 def _count_runs(runs: pd.DataFrame, part: str) -> str:
     return f"{part} accuracy of {len(runs)} runs"
-
-
-def _say_best_strategies(runs: pd.DataFrame, ranking: Sequence[str]) -> str:
-    """Return in Markdown the strategy of each family that is first in `ranking`, and its accuracy."""
-    best = runs.set_index("run").loc[ranking].drop_duplicates("family")
-    accuracies = zip(map(escape, best["family"]), best["accuracy"], best["unfrozen"], strict=True)
-    return ", ".join(f"{family} {100 * accuracy:.1f} % with {unfrozen}" for family, accuracy, unfrozen in accuracies)

@@ -12,11 +12,13 @@ MOST_CLASSES = 10  # whose shares are told for a part
 
 def describe_groups(split: Mapping[str, Any]) -> list[str]:
     """Return sentences on the groups of near duplicates, and on the shares that miss; `split` is metrics/split.json."""
-    largest = f"; the largest has {split['largest_group']:,}" if "largest_group" in split else ""
-    facts = [
-        f"{say_count(split['near_duplicate_groups'], 'group')} of near duplicates, "
-        f"{say_count(split['photos_in_them'], 'photo')} in all, each kept in one part{largest}."
-    ]
+    facts = []
+    if groups := split["near_duplicate_groups"]:
+        largest = f"; the largest has {split['largest_group']:,}" if "largest_group" in split else ""
+        facts.append(
+            f"{say_count(groups, 'group')} of near duplicates, {say_count(split['photos_in_them'], 'photo')} in all, "
+            f"each kept in one part{largest}."
+        )
     if apart := split.get("near_pairs_apart"):
         facts.append(
             f"{say_count(apart, 'pair')} of near duplicates {'is' if apart == 1 else 'are'} in two parts: a chain of "

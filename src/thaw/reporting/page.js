@@ -5,7 +5,7 @@ for (const table of document.querySelectorAll("table")) {
   heads.forEach((head, i) => head.firstElementChild.addEventListener("click", () => {
     const way = head.getAttribute("aria-sort") === "ascending" ? -1 : 1, rows = [...body.rows];
     const filled = rows.filter(row => !["", "\u2013", "not run yet", "not run", "no number"].includes(read(row, i)));
-    const number = row => parseFloat(read(row, i).replace(/,/g, "").replace("\u2212", "-"));
+    const number = row => parseFloat(read(row, i).replace(/,|^under /g, "").replace("\u2212", "-"));
     const numeric = filled.every(row => !Number.isNaN(number(row)));
     const compare = numeric ? (a, b) => number(a) - number(b)
       : (a, b) => read(a, i).localeCompare(read(b, i), "en", {numeric: true});
@@ -15,3 +15,14 @@ for (const table of document.querySelectorAll("table")) {
     head.setAttribute("aria-sort", way > 0 ? "ascending" : "descending");
   }));
 }
+// Unfolds the section that the address names, by a link or the list of sections.
+const unfold = () => {
+  const section = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folded = section && section.closest("details");
+  if (folded) folded.open = true;
+  if (section) section.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+addEventListener("load", unfold);
+const list = document.querySelector("nav select");
+if (list) list.addEventListener("change", () => { location.hash = list.value; });

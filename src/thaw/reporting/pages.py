@@ -7,6 +7,7 @@ import collections
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -22,7 +23,7 @@ from thaw.comparison.repeats import Repeats, describe_repeats
 from thaw.comparison.results import Results, Run, read_metrics
 from thaw.comparison.words import NO_TEST, code, escape, say_count, to_markdown
 from thaw.evaluation.latency import BATCHES
-from thaw.reporting.answer import summarize_answer
+from thaw.reporting.answer import name_best, summarize_answer, write_lead, write_verdict
 from thaw.reporting.backbones import describe_backbones
 from thaw.reporting.explanations import describe_explanations
 from thaw.reporting.figures import Drawing
@@ -31,52 +32,113 @@ from thaw.reporting.photos import SAMPLE, describe_answers
 from thaw.reporting.tables import UNFROZEN, compare_in_markdown, name_network, tabulate_in_markdown
 from thaw.reporting.templates import render
 from thaw.reporting.timing import Latency, describe_machine, describe_recorded, read_training_time
+from thaw.reporting.web import CARDS, COMPARISON
+
+# The sections of report.md that the web page does not fold away.
+SHOWN = ("Comparison", "Which differences are real", "Errors")
 
 
-def write_results(
-    evidence: Evidence,
-    by_class: pd.DataFrame,
-    size: int,
-    drawings: Sequence[Drawing],
-    repeats: Repeats,
-    issues: LabelIssues,
-    exports: Exports,
-) -> str:
-    """Return the text of report.md: the same results give the same text, on any machine and on any day.
+class Findings(NamedTuple):
+    """What the report is written from."""
 
-    `by_class` has the best run's scores by class, `size` is the side of the photos in pixels, `drawings` are the
-    figures that stand in report/figures, `repeats` what came of the runs that were trained again, `issues` the labels
-    that may be wrong, `exports` what came of the runs that were exported.
+    evidence: Evidence
+    by_class: pd.DataFrame  # the best run's scores by class
+    size: int  # the side of the photos in pixels
+    drawings: Sequence[Drawing]  # the figures that stand in report/figures
+    repeats: Repeats  # what came of the runs that were trained again
+    issues: LabelIssues  # the labels that may be wrong
+    exports: Exports  # what came of the runs that were exported
+
+
+def write_results(findings: Findings) -> str:
+    """Return the text of report.md: the same results give the same text, on any machine and on any day."""
+    evidence = findings.evidence
+    explained = (
+        "In bold the run that is best on validation; F1 is the mean over the classes. The epochs of a fine-tuned run "
+        "are those of the frozen run that it starts from, and its own. Trainable parameters are those of the last "
+        "phase."
+    )
+    if evidence.results.notes:
+        explained += " A mark at a run's name holds for every number of the row."
+    own = {
+        "lead": write_lead(evidence.results),
+        "banner": "",
+        "best_run": name_best(evidence),
+        "waiting": _list_waiting(evidence.results),
+        "notes": _list_notes(evidence.results),
+        "comparison": compare_in_markdown(evidence.results),
+        "explained": explained,
+    }
+    return _write(findings, own)
+
+
+def write_web_results(findings: Findings, banner: str, origin: str) -> str:
+    """Return the Markdown that report.html is made of: that of report.md with a banner in the place of footnotes, and
+    paragraphs where `web` has the answer and the comparison.
+
+    `origin` is the sentence on the commit that the report was made at, or "".
     """
+    results = findings.evidence.results
+    own = {
+        "lead": f"{write_lead(results)} {origin}".strip(),
+        "banner": "\n\n".join(f"> {text}" for text in (banner, _list_waiting(results)) if text),
+        "best_run": CARDS,
+        "waiting": "",
+        "notes": "",
+        "comparison": COMPARISON,
+        "explained": (
+            "Trainable parameters are those of the last phase; minutes are of all training, that of the frozen run "
+            "that a run starts from included."
+        ),
+    }
+    return _write(findings, own)
+
+
+def raise_banner(evidence: Evidence) -> tuple[str, Evidence]:
+    """Return (what the footnotes say in one paragraph, `evidence` without marks where it holds for each backbone)."""
+    results = evidence.results
+    marks = {results.marks[run.name] for run in results.runs if run.backbone}
+    if len(results.notes) != 1 or "" in marks:
+        return "\\\n> ".join(results.notes), evidence
+    (note,) = results.notes
+    note = note.removeprefix(marks.pop()).strip()
+    runs = "Every run but the baseline" if any(not run.backbone for run in results.runs) else "Every run"
+    plain = results._replace(marks=dict.fromkeys(results.marks, ""))
+    return f"{runs}{' ' if note.startswith('rests ') else ': '}{note}.", evidence._replace(results=plain)
+
+
+def _write(findings: Findings, own: Mapping[str, str]) -> str:
+    """Return the report with what is its `own`: values of the template that differ from one form to another."""
+    evidence, exports = findings.evidence, findings.exports
     results, best = evidence.results, evidence.best
-    figures = {drawing.name: show(drawing, "figures") for drawing in drawings}
+    figures = {drawing.name: show(drawing, "figures") for drawing in findings.drawings}
     ours = list_reports(results)
     return _join(
         "report.md.j2",
+        verdict=write_verdict(evidence),
         answer=summarize_answer(evidence),
         figures=figures,
-        waiting=_list_waiting(results),
-        notes=_list_notes(results),
-        data=describe_data(results, size),
+        data=describe_data(results, findings.size),
         sample=SAMPLE,
         backbones=describe_backbones(evidence, figures.get("cuts", "")) if results.weights else "",
-        comparison=compare_in_markdown(results),
         part=results.part,
         no_test="" if results.part == "test" else NO_TEST,
         best=escape(best) + results.marks[best],
-        classes=_tabulate_classes(by_class, results.part),
+        best_name=best,
+        classes=_tabulate_classes(findings.by_class, results.part),
         answers=describe_answers(evidence),
         explanations=describe_explanations(evidence, figures),
-        issues=describe_issues(issues, results),
+        issues=describe_issues(findings.issues, results),
         differences=describe_differences(evidence),
         races=describe_races(results),
-        repeats=describe_repeats(repeats, results),
+        repeats=describe_repeats(findings.repeats, results),
         exports=describe_exports(exports, results),
         trainings=describe_trainings(evidence),
         claims=describe_claims(evidence) if ours else "",
         published=describe_published(results) if ours else "",
         runs=[run.name for run in results.runs],
         everything=tabulate_in_markdown(evidence),
+        **own,
     )
 
 
@@ -114,7 +176,10 @@ def show(drawing: Drawing, folder: str) -> str:
 
 
 def describe_data(results: Results, size: int) -> str:
-    """Return the section about the photos: counts by class and part, what was left out, and their side in pixels."""
+    """Return the section about the photos: counts by class and part, what was left out, and their side in pixels.
+
+    What there is none of is left out.
+    """
     download, split, preprocess = results.download, results.split, results.preprocess
     parts = [part for part in PARTS if split[part]["photos"]]
     lost = collections.Counter((fault["part"], fault["class"]) for fault in preprocess["set_aside"])
@@ -124,20 +189,21 @@ def describe_data(results: Results, size: int) -> str:
     totals = [download["photos"], *(sum(column.values()) for column in used.values())]
     rows.append(["**all**", *(f"**{total:,}**" for total in totals)])
     duplicates = download["duplicates"]
+    copies, mixed = duplicates["within_a_class"], duplicates["across_classes"]
+    rejected, unreadable, converted = download["rejected"], preprocess["set_aside"], preprocess["converted"]
+    files = say_count(split["left_out_two_labels"], "file")
     facts = [
-        f"The networks see them at {size} × {size} pixels: {preprocess['bytes'] / 1e6:,.0f} MB of records.",
-        f"{say_count(duplicates['within_a_class'], 'copy', 'copies')} of a photo under the same class "
-        f"{'was' if duplicates['within_a_class'] == 1 else 'were'} left out.",
-        f"{say_count(duplicates['across_classes'], 'photo')} came under two classes or more: "
-        f"{say_count(split['left_out_two_labels'], 'file')} left out.",
-        *describe_groups(split),
-        f"{say_count(len(download['rejected']), 'file')} rejected as no photo (listed in `{paths.DOWNLOADED}`).",
-        f"{say_count(len(preprocess['set_aside']), 'photo')} unreadable and set aside, "
-        f"{len(preprocess['converted']):,} converted to RGB (listed in `{paths.PREPROCESSED}`).",
-        f"Digest of the photos and their classes: {code(download['digest'])}.",
+        (True, f"The networks see them at {size} × {size} pixels: {preprocess['bytes'] / 1e6:,.0f} MB of records."),
+        (copies, f"{say_count(copies, 'copy', 'copies')} of a photo under the same class left out."),
+        (mixed, f"{say_count(mixed, 'photo')} came under two classes or more: {files} left out."),
+        *((True, fact) for fact in describe_groups(split)),
+        (rejected, f"{say_count(len(rejected), 'file')} rejected as no photo (listed in `{paths.DOWNLOADED}`)."),
+        (unreadable, f"{say_count(len(unreadable), 'photo')} unreadable and set aside (`{paths.PREPROCESSED}`)."),
+        (converted, f"{say_count(len(converted), 'photo')} converted to RGB (listed in `{paths.PREPROCESSED}`)."),
+        (True, f"Digest of the photos and their classes: {code(download['digest'])}."),
     ]
     table = to_markdown(["Class", "Delivered", *(part.capitalize() for part in parts)], rows)
-    return table + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
+    return table + "\n\n" + "\n".join(f"- {fact}" for there, fact in facts if there)
 
 
 def tabulate_latencies(results: Results, latencies: Mapping[str, Latency]) -> str:

@@ -1,6 +1,8 @@
 """The report as files."""
 
 import pathlib
+import re
+import subprocess
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,11 @@ from thaw.comparison.results import Table, find_run_interval, read_classes, read
 from thaw.reporting.explanations import list_embeddings
 from thaw.reporting.figures import Drawing, draw_latency, list_drawings, tabulate_runs
 from thaw.reporting.html import render_page
-from thaw.reporting.pages import write_costs, write_results
+from thaw.reporting.pages import SHOWN, Findings, raise_banner, write_costs, write_results, write_web_results
 from thaw.reporting.photos import show_photos
-from thaw.reporting.timing import read_latencies
+from thaw.reporting.plotting.style import TIP, use_style
+from thaw.reporting.timing import read_latencies, read_minutes
+from thaw.reporting.web import show_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,8 +43,9 @@ def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> N
     """Write the report below `folder`: its pages, figures and tables, metrics/summary.json and the tables in plots/.
 
     The runs are those that `table` names, whatever files others have left behind; `size` is the side of the photos in
-    pixels. All repeats to the byte but report/cost.md and cost.html, and report/cost with their figure. Raises
-    InputError, before it writes anything, where a stage has not run.
+    pixels. All repeats to the byte but what tells measured times: report/report.html, which names the commit, too,
+    report/cost.md and cost.html, and report/cost with their figure. Raises InputError, before it writes anything, where
+    a stage has not run.
     """
     folder = pathlib.Path(folder)
     report, results = folder / paths.REPORT, read_results(table, folder)
@@ -48,20 +53,18 @@ def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> N
         read_metrics(folder / paths.find_weights_metrics(name), "weights", name, "blocks")
     evidence, latencies = restore_scores(read_evidence(results, folder)), read_latencies(results, folder)
     drawings = [*list_drawings(evidence, folder), *list_embeddings(evidence, folder)]
-    latency, repeats, exports = (
-        draw_latency(evidence, latencies),
-        read_repeats(table, folder),
-        read_exports(table, folder),
-    )
-    issues = find_issues(repeats)
+    latency, repeats = draw_latency(evidence, latencies), read_repeats(table, folder)
+    exports, issues = read_exports(table, folder), find_issues(repeats)
     by_class = read_classes(evidence.best, results.part, folder)
-    page = write_results(evidence, by_class, size, drawings, repeats, issues, exports)
-    costs = write_costs(results, latencies, latency, exports, folder)
-    photos = show_photos(evidence, folder, issues.table)
+    findings = Findings(evidence, by_class, size, drawings, repeats, issues, exports)
+    page, costs = write_results(findings), write_costs(results, latencies, latency, exports, folder)
+    banner, plain = raise_banner(evidence)
+    web = write_web_results(findings._replace(evidence=plain), banner, say_origin(folder))
+    replaced = show_answer(plain, read_minutes(results, folder)) | show_photos(plain, folder, issues.table)
     write_drawings(track(drawings, "report", len(drawings), "figures"), report / "figures")
     write_drawings([latency] if latency else [], report / "cost")
     write_text(report / "report.md", page)
-    write_text(report / "report.html", render_page(page, report, photos))
+    write_text(report / "report.html", render_page(web, report, replaced, SHOWN))
     write_text(report / "cost.md", costs)
     write_text(report / "cost.html", render_page(costs, report))
     accuracies = tabulate_runs(evidence)
@@ -84,10 +87,31 @@ def write_drawings(drawings: Iterable[Drawing], folder: pathlib.Path) -> None:
 
 def save(figure: "Figure", path: pathlib.Path) -> None:
     """Write a Figure as SVG: the same figure gives the same bytes."""
-    from thaw.reporting.plotting.style import use_style  # here, because it loads Matplotlib
-
     with use_style():
         figure.savefig(path, metadata={"Date": None})
+    # An id that begins so holds what a pointer is to show; Matplotlib quotes it with the sign that it does not hold.
+    svg = path.read_text(encoding="utf-8")
+    svg = re.sub(rf"""<g id=(["']){TIP}(.*?)\1>""", lambda tip: f"<g><title>{_quote(tip[2])}</title>", svg)
+    path.write_text(svg, encoding="utf-8", newline="\n")
+
+
+def _quote(text: str) -> str:
+    """Return the text of an attribute as that of an element in which no quote stands."""
+    return text.replace('"', "&quot;")
+
+
+def say_origin(folder: pathlib.Path) -> str:
+    """Return the sentence on the last commit of the repository that `folder` lies in, "" where it lies in none.
+
+    The report is part of the next one, so it cannot name its own.
+    """
+    command = ["git", "log", "--max-count=1", "--abbrev=8", "--format=%h %cs", "--no-show-signature"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+    except FileNotFoundError:  # no git
+        return ""
+    commit, _, date = done.stdout.strip().partition(" ")
+    return f"Made after commit {commit} of {date}." if done.returncode == 0 else ""
 
 
 def summarize_best(evidence: Evidence) -> dict[str, Any]:

@@ -26,6 +26,16 @@ def read_training_time(name: str, folder: str | pathlib.Path = ".") -> dict[str,
     return read_metrics(pathlib.Path(folder) / paths.find_training_time(name), name)
 
 
+def read_minutes(results: Results, folder: str | pathlib.Path = ".") -> dict[str, float]:
+    """Return {run: minutes} that the training of every run took, that of the frozen run it starts from included.
+
+    Raises InputError where it was not measured.
+    """
+    took = {run.name: read_training_time(run.name, folder)["seconds"] for run in results.runs}
+    own = {name: seconds["prefix"] + seconds["training"] for name, seconds in took.items()}
+    return {run.name: (own[run.name] + own.get(run.start or "", 0.0)) / 60 for run in results.runs}
+
+
 def read_latencies(results: Results, folder: str | pathlib.Path = ".") -> dict[str, Latency]:
     """Return {run: its Latency} of every run, from the files below `folder`.
 

@@ -3,9 +3,9 @@
 from thaw.reporting.plotting.answers import MOST_COUNTED, Reliability, draw_classes, draw_confusion, draw_reliability
 from thaw.reporting.plotting.cuts import Strip, draw_cuts
 from thaw.reporting.plotting.embedding import draw_embedding
-from thaw.reporting.plotting.epochs import draw_ages, draw_curves, draw_histories, draw_rates
+from thaw.reporting.plotting.epochs import Limits, draw_ages, draw_curves, draw_histories, draw_rates, find_limits
 from thaw.reporting.plotting.published import draw_published
-from thaw.reporting.plotting.runs import draw_experiments, draw_overview, draw_strategies, draw_tradeoff, find_front
+from thaw.reporting.plotting.runs import draw_overview, draw_tradeoff, find_front
 from thaw.reporting.plotting.style import (
     BAND,
     FAINT,
@@ -16,6 +16,7 @@ from thaw.reporting.plotting.style import (
     PART_COLOURS,
     SCRATCH,
     STYLE,
+    TIP,
     WIDTH,
     Look,
     find_looks,
@@ -33,7 +34,9 @@ __all__ = [
     "PART_COLOURS",
     "SCRATCH",
     "STYLE",
+    "TIP",
     "WIDTH",
+    "Limits",
     "Look",
     "Reliability",
     "Strip",
@@ -43,15 +46,14 @@ __all__ = [
     "draw_cuts",
     "draw_curves",
     "draw_embedding",
-    "draw_experiments",
     "draw_histories",
     "draw_overview",
     "draw_published",
     "draw_rates",
     "draw_reliability",
-    "draw_strategies",
     "draw_tradeoff",
     "find_front",
+    "find_limits",
     "find_looks",
     "use_style",
 ]

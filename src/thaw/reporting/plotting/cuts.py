@@ -12,6 +12,7 @@ from thaw.reporting.plotting.style import (
     NAME_WIDTH,
     PALE,
     add_notes,
+    add_tip,
     find_looks,
     make_figure,
     make_sample,
@@ -54,8 +55,12 @@ def draw_cuts(strips: Mapping[str, Strip], runs: pd.DataFrame, notes: Sequence[s
             _draw_strip(axes, middle, strip)
         for middle, row in places.runs:
             share, colour = 100 * row["frozen"], looks[row["family"]].colour
-            axes.barh(middle, share, height=0.36, color=PALE)
-            axes.barh(middle, 100 - share, left=share, height=0.36, color=colour)
+            words = f"{row['run']}: {share:.1f} % frozen, {100 - share:.1f} % trained through"
+            for bar in (
+                axes.barh(middle, share, height=0.36, color=PALE),
+                axes.barh(middle, 100 - share, left=share, height=0.36, color=colour),
+            ):
+                add_tip(bar.patches[0], words)
             axes.plot([share, share], [middle - 0.36, middle + 0.36], color=INK, linewidth=1.6)
         labels = [shorten(f"{row['run']}{row['mark']}", NAME_WIDTH) for _, row in places.runs]
         axes.set_yticks([middle for middle, _ in places.runs], labels, size=8)

@@ -16,6 +16,7 @@ from thaw.reporting.plotting.style import (
     SCRATCH,
     Entry,
     add_notes,
+    add_tip_area,
     make_figure,
     set_whole_ticks,
     use_style,
@@ -26,50 +27,68 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class _Panel(NamedTuple):
-    """A panel of the learning curves."""
+class Limits(NamedTuple):
+    """What the learning curves of several runs have in common: where their axes end."""
 
-    title: str
-    scale: float
-    scores: dict[str, str]  # score -> the style of its line
-
-
-CURVES = (
-    _Panel("loss, nats", 1, {"loss": "solid"}),
-    _Panel("accuracy, %", 100, {"accuracy": "solid"}),
-    _Panel("macro F1, %", 100, {"f1": "solid"}),
-    _Panel("macro precision (dashes), recall (dots), %", 100, {"precision": "dashed", "recall": "dotted"}),
-)
+    epochs: int
+    loss: float  # nats, from 0 on
+    accuracy: float  # the lowest, in percent
 
 
-def draw_curves(history: pd.DataFrame, unfrozen_after: int | None, title: str, notes: Sequence[str] = ()) -> "Figure":
-    """Return a Figure of loss, accuracy, macro F1, and macro precision and recall per epoch, on train and validation.
+PANELS = {"accuracy": "accuracy, %", "loss": "loss, nats"}
+
+
+def find_limits(histories: Iterable[pd.DataFrame]) -> Limits | None:
+    """Return the Limits that hold all `histories`, as `draw_curves` takes them; None where they hold no number."""
+    tables = list(histories)
+    if not tables:
+        return None
+    joined = pd.concat(tables).replace([np.inf, -np.inf], np.nan)
+    loss = joined[[f"{part}_loss" for part in PART_COLOURS]].max(axis=None)
+    accuracy = joined[[f"{part}_accuracy" for part in PART_COLOURS]].min(axis=None)
+    if np.isnan(loss) or np.isnan(accuracy):
+        return None
+    return Limits(int(joined["epoch"].max()), 1.04 * float(loss) or 1.0, max(100 * float(accuracy) - 2, 0))
+
+
+def draw_curves(
+    history: pd.DataFrame,
+    unfrozen_after: int | None,
+    title: str,
+    notes: Sequence[str] = (),
+    limits: Limits | None = None,
+) -> "Figure":
+    """Return a Figure of accuracy and loss per epoch, on train and validation.
 
     `history` has a row per epoch: epoch, and train_* and validation_* of loss (nats; what is not a number is left out,
-    and a text in the panel reports it), accuracy, f1, precision and recall in [0, 1]. A vertical line stands behind
-    epoch `unfrozen_after` (or None), where part of the backbone is unfrozen. `notes` are lines below the figure.
+    and a text in the panel reports it) and accuracy in [0, 1]. A vertical line stands behind epoch `unfrozen_after` (or
+    None), where part of the backbone is unfrozen. The axes reach as far as `limits`, or where it is None as `history`.
+    `notes` are lines below the figure.
     """
     with use_style():
-        figure = make_figure(4.4 + 0.15 * len(notes))
+        figure = make_figure(2.6 + 0.15 * len(notes))
         figure.suptitle(textwrap.fill(title, 70), x=0.01, ha="left", weight="bold", size=10)
         epochs = history["epoch"]
-        for axes, panel in zip(figure.subplots(2, 2, sharex=True).flat, CURVES, strict=True):
-            _draw_panel(axes, history, panel)
-            axes.set_title(panel.title, size=8.5)
-            axes.set(xlim=(epochs.min() - 0.6, epochs.max() + 0.6))
+        grid = figure.subplots(1, len(PANELS))
+        for axes, (score, words) in zip(grid, PANELS.items(), strict=True):
+            _draw_panel(axes, history, score)
+            axes.set_title(words, size=8.5)
+            axes.set(xlim=(epochs.min() - 0.6, (limits.epochs if limits else epochs.max()) + 0.6), xlabel="epoch")
             set_whole_ticks(axes.xaxis, 6)
             if unfrozen_after is not None:
                 axes.axvline(unfrozen_after + 0.5, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        loss, accuracy, *lower = figure.axes
-        loss.set_ylim(bottom=0)
+        accuracy, loss = grid
+        if limits:
+            accuracy.set_ylim(limits.accuracy, 101)
+        loss.set_ylim(0, limits.loss if limits else None)
         accuracy.legend(loc="lower right", fontsize=8)
-        for axes in lower:
-            axes.set(xlabel="epoch")
         if unfrozen_after is not None:
             loss.annotate(
                 "unfrozen", (unfrozen_after + 0.5, 1), xycoords=("data", "axes fraction"), xytext=(4, -2),
                 textcoords="offset points", va="top", size=8, color=FAINT,
             )  # fmt: skip
+        for axes, score in zip(grid, PANELS, strict=True):
+            _add_tips(axes, history, score)
         add_notes(figure, notes)
     return figure
 
@@ -139,16 +158,31 @@ def draw_ages(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "Fig
     return figure
 
 
-def _draw_panel(axes: "Axes", history: pd.DataFrame, panel: _Panel) -> None:
-    """Draw the scores of a panel, a line for each part and score."""
+def _draw_panel(axes: "Axes", history: pd.DataFrame, score: str) -> None:
+    """Draw a score, a line for each part."""
     epochs = history["epoch"]
     dot = 3 if len(history) < 3 else 0  # points: few epochs make no line that could be seen
     for part, colour in PART_COLOURS.items():
-        for score, line in panel.scores.items():
-            values = panel.scale * history[f"{part}_{score}"].replace([np.inf, -np.inf], np.nan)
-            axes.plot(epochs, values, color=colour, linestyle=line, label=part, marker="o", markersize=dot)
-            if score == "loss" and values.isna().any():
-                _say_gap(axes, part, epochs[values.isna()].iloc[0], colour)
+        values = _read_scores(history, part, score)
+        axes.plot(epochs, values, color=colour, label=part, marker="o", markersize=dot)
+        if score == "loss" and values.isna().any():
+            _say_gap(axes, part, epochs[values.isna()].iloc[0], colour)
+
+
+def _read_scores(history: pd.DataFrame, part: str, score: str) -> pd.Series:
+    """Return the scores of a part by epoch, accuracy in percent; what is no finite number is not a number."""
+    values = history[f"{part}_{score}"].replace([np.inf, -np.inf], np.nan)
+    return 100 * values if score == "accuracy" else values
+
+
+def _add_tips(axes: "Axes", history: pd.DataFrame, score: str) -> None:
+    """Have each epoch show its scores below a pointer."""
+    bottom, top = axes.get_ylim()
+    scores = {part: _read_scores(history, part, score) for part in PART_COLOURS}
+    form = ".1f" if score == "accuracy" else ".3f"
+    for number, epoch in enumerate(history["epoch"]):
+        words = ", ".join(f"{part} {values.iloc[number]:{form}}" for part, values in scores.items())
+        add_tip_area(axes, epoch - 0.5, bottom, 1, top - bottom, f"epoch {epoch}: {words}")
 
 
 def _say_gap(axes: "Axes", part: str, epoch: int, colour: str) -> None:

@@ -43,7 +43,8 @@ def draw_published(table: pd.DataFrame, notes: Sequence[str] = ()) -> "Figure":
                 (row.measured, row.measured_low, row.measured_high, "finetuned", 0.16),
             ):
                 axes.hlines(height + shift, 100 * low, 100 * high, color=look.colour, linewidth=1.1)
-                draw_marker(axes, 100 * value, height + shift, look, kind, 5.5)
+                words = f"{'published' if kind == 'frozen' else f'{row.run}, measured'}: {100 * value:.1f} %"
+                draw_marker(axes, 100 * value, height + shift, look, kind, words, 5.5)
         labels = [textwrap.fill(name, 40) for name in table["published_as"] + table["mark"]]
         for first in np.unique(starts, return_index=True)[1]:
             name_group(axes, table["report"].iloc[first], heights[first] - 0.9)

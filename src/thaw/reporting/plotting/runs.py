@@ -13,16 +13,15 @@ from thaw.reporting.plotting.style import (
     FAINT,
     INK,
     NAME_WIDTH,
-    PALE,
-    PART_COLOURS,
     Entry,
     add_legend,
     add_notes,
+    begin_at,
     draw_intervals,
+    find_edge,
     make_figure,
     make_sample,
     set_whole_ticks,
-    shorten,
     use_style,
 )
 
@@ -45,7 +44,8 @@ def draw_overview(
 
     `table` has columns run, mark (of its footnote, or ""), unfrozen (in words), kind (baseline, frozen
     or finetuned), family, group (runs of one group stand together), accuracy, low and high in [0, 1]. The run named
-    `best`, which the legend calls `role`, is set in bold, and a band carries its interval down to the others. `notes`
+    `best`, which the legend calls `role`, is set in bold, and a band carries its interval down to the others. The axis
+    is that of the runs that are not the baseline: of one far below them the number is written at the edge. `notes`
     are lines below the figure. Where `margin`, a share of accuracy, is given, a second panel has the difference of each
     run from `best` on its interval, and a band what a run may lose and still be as good: `table` then has the columns
     difference, difference_low and difference_high in [-1, 1], not a number for `best`.
@@ -57,7 +57,8 @@ def draw_overview(
         most_lines = max(len(lines) for lines in names)
         figure = make_figure(1.6 + (0.2 + 0.15 * most_lines) * (heights[-1] + 1))
         axes, *others = figure.subplots(1, 1 if margin is None else 2, squeeze=False, sharey=True)[0]
-        draw_intervals(axes, table, heights)
+        edge = find_edge(table, "low")
+        draw_intervals(axes, table, heights, edge=edge)
         for panel in others:
             _draw_differences(panel, table, heights, margin or 0.0)
         shown = table[table["run"] == best].iloc[0]
@@ -66,6 +67,7 @@ def draw_overview(
             _name_run(axes, height, "\n".join(lines), opened, bold=run == best)
         words = f"{part} accuracy, %" if others else f"{part} accuracy, %, with its 95 % interval"
         axes.set(ylim=(heights[-1] + 0.6, -0.6), yticks=[], xlabel=words)
+        begin_at(axes.set_xlim, edge)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="y", visible=False)
         set_whole_ticks(axes.xaxis, 6, steps=[1, 2, 5, 10])
@@ -83,18 +85,13 @@ def draw_overview(
 
 
 def _draw_differences(axes: "Axes", table: pd.DataFrame, heights: np.ndarray, margin: float) -> None:
-    """Draw the difference of each run from the best one on its interval, in points, and the band of `margin`.
-
-    The scale is that of the fine-tuned and frozen runs; of a run beyond it the difference is written at the edge.
-    """
+    """Draw the difference of each run from the best one on its interval, in points, and the band of `margin`."""
     columns = {"difference": "accuracy", "difference_low": "low", "difference_high": "high"}
     differences = table.drop(columns=list(columns.values())).rename(columns=columns)
-    scaled = differences[differences["kind"] != "baseline"]
-    left = 100 * min(float(scaled["low"].min()), -2 * margin) - 1 if scaled["low"].notna().any() else -100.0
-    inside = (100 * differences["accuracy"] >= left).to_numpy()
-    draw_intervals(axes, differences[inside], heights[inside])
-    for row, height in zip(differences[~inside].dropna(subset="accuracy").itertuples(), heights[~inside], strict=False):
-        axes.text(left, height, f" ◂ {100 * row.accuracy:.1f}", va="center", size=8)
+    known = differences["accuracy"].notna().to_numpy()
+    edge = find_edge(differences, "low")
+    edge = None if edge is None else min(edge, -200 * margin)
+    draw_intervals(axes, differences[known], heights[known], edge=edge, unit="points")
     band = axes.axvspan(-100 * margin, 0, color=BAND, zorder=0.4)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.legend(
@@ -104,66 +101,11 @@ def _draw_differences(axes: "Axes", table: pd.DataFrame, heights: np.ndarray, ma
         bbox_to_anchor=(0.5, 1),
         fontsize=8,
     )
-    axes.set(yticks=[], xlabel="run − best, points", xlim=(left, None))
+    axes.set(yticks=[], xlabel="run − best, points")
+    begin_at(axes.set_xlim, edge)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
     set_whole_ticks(axes.xaxis, 6, steps=[1, 2, 5, 10])
-
-
-def draw_experiments(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "Figure":
-    """Return a Figure of accuracy by the number of the run in the table: `part` with its interval, and other parts.
-
-    `table` as `draw_overview` takes it, with columns number, train and validation (accuracies in [0, 1]).
-    """
-    with use_style():
-        longest = min(NAME_WIDTH, int(table["run"].str.len().max()))
-        figure = make_figure(3.6 + 0.07 * longest)
-        axes = figure.subplots()
-        numbers = table["number"].to_numpy()
-        others = [("train", "v", 3.5)] + ([("validation", "_", 9)] if part != "validation" else [])
-        entries = []
-        for name, marker, size in others:
-            (line,) = axes.plot(numbers, 100 * table[name], marker, color=PART_COLOURS[name], markersize=size, mew=1.4)
-            entries.append(Entry(line, name))
-        draw_intervals(axes, table, numbers, upright=True)
-        for number in np.flatnonzero(table["group"].ne(table["group"].shift()))[1:]:
-            axes.axvline(numbers[number] - 0.5, color=PALE, linewidth=1.2)
-        names = [shorten(name, NAME_WIDTH) for name in table["run"] + table["mark"]]
-        labels = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
-        axes.set_xticks(numbers, labels, rotation=90, size=8)
-        axes.set(xlim=(numbers.min() - 0.7, numbers.max() + 0.7), ylabel="accuracy, %")
-        axes.set_title(f"{part} accuracy with its 95 % interval, by number of the run", size=9)
-        axes.grid(axis="x", visible=False)
-        axes.tick_params(axis="x", length=0)
-        add_legend(figure, table, entries)
-        add_notes(figure, notes)
-    return figure
-
-
-def draw_strategies(table: pd.DataFrame, part: str, notes: Sequence[str] = ()) -> "Figure":
-    """Return a Figure of accuracy on `part` by what is unfrozen, the families of backbones side by side in each row.
-
-    `table` as `draw_overview` takes it; the rows stand in the order in which the table first names what is unfrozen.
-    """
-    with use_style():
-        strategies = list(dict.fromkeys(table["unfrozen"]))
-        most = int(table["unfrozen"].value_counts().max())
-        figure = make_figure(1.4 + (0.14 + 0.13 * most) * len(strategies))
-        axes = figure.subplots()
-        heights = np.empty(len(table))
-        for row, strategy in enumerate(strategies):
-            places = np.flatnonzero(table["unfrozen"] == strategy)
-            heights[places] = row + (np.arange(len(places)) - (len(places) - 1) / 2) * 0.72 / most
-        draw_intervals(axes, table, heights)
-        for row in range(1, len(strategies)):
-            axes.axhline(row - 0.5, color=PALE, linewidth=0.8)
-        axes.set_yticks(range(len(strategies)), [textwrap.fill(words, NAME_WIDTH) for words in strategies])
-        axes.set(ylim=(len(strategies) - 0.5, -0.5), xlabel=f"{part} accuracy, %, with its 95 % interval")
-        axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0)
-        add_legend(figure, table)
-        add_notes(figure, notes)
-    return figure
 
 
 def find_front(costs: ArrayLike, accuracies: ArrayLike) -> np.ndarray:
@@ -180,8 +122,8 @@ def find_front(costs: ArrayLike, accuracies: ArrayLike) -> np.ndarray:
 def draw_tradeoff(table: pd.DataFrame, cost: str, label: str, part: str, notes: Sequence[str] = ()) -> "Figure":
     """Return a Figure of accuracy on `part` against the column `cost` of `table`, named `label`, on a log axis.
 
-    `table` as `draw_overview` takes it, with columns number and `cost`. A line joins the Pareto front, whose runs carry
-    their numbers; their names stand below.
+    The axis of the accuracies is that of the runs that are not the baseline. `table` as `draw_overview` takes it, with
+    columns number and `cost`. A line joins the Pareto front, whose runs carry their numbers; their names stand below.
     """
     with use_style():
         front = table[find_front(table[cost], table["accuracy"])].sort_values([cost, "accuracy"])
@@ -189,7 +131,9 @@ def draw_tradeoff(table: pd.DataFrame, cost: str, label: str, part: str, notes: 
         figure = make_figure(4.2)
         axes = figure.subplots()
         axes.step(front[cost], 100 * front["accuracy"], where="post", **FRONT)
-        draw_intervals(axes, table, table[cost].to_numpy(float), upright=True, faint=True)
+        costs = table[cost].to_numpy(float)
+        edge = find_edge(table, "low")
+        draw_intervals(axes, table, costs, upright=True, faint=True, edge=edge)
         for above, row in enumerate(front.to_dict("records")):
             axes.annotate(
                 str(row["number"]), (row[cost], 100 * row["accuracy"]), textcoords="offset points", size=8.5,
@@ -197,6 +141,7 @@ def draw_tradeoff(table: pd.DataFrame, cost: str, label: str, part: str, notes: 
                 va="bottom" if above % 2 else "top", weight="bold",
             )  # fmt: skip
         axes.set(xscale="log", xlabel=f"{label} (log scale)", ylabel=f"{part} accuracy, %, with its 95 % interval")
+        begin_at(axes.set_ylim, edge)
         _print_plain_numbers(axes, narrow=table[cost].max() < 30 * table[cost].min())
         add_legend(figure, table, [Entry(make_sample(**FRONT), "Pareto front")])
         add_notes(figure, [legend, *notes])

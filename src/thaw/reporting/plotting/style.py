@@ -11,13 +11,14 @@ Matplotlib is imported when something is drawn: what only needs a family's name 
 import contextlib
 import pathlib
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from thaw.base.environment import load_matplotlib
+from thaw.comparison.words import clean
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -64,6 +65,8 @@ class Look(NamedTuple):
     colour: str
     marker: str
 
+
+TIP = "tip "  # begins the id of what shows words below a pointer: `publication.save` makes a title of it
 
 SCRATCH = "from scratch"  # the family of the baseline
 LOOKS = {
@@ -152,24 +155,76 @@ def shorten(text: str, letters: int) -> str:
     return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
+def add_tip(artist: "Artist", words: str) -> None:
+    """Have `artist` show `words` below a pointer, in a browser."""
+    artist.set_gid(TIP + clean(words))
+
+
+def add_tip_area(axes: "Axes", left: float, bottom: float, width: float, height: float, words: str) -> None:
+    """Have a part of `axes`, in the units of its data, show `words` below a pointer; nothing is seen of it."""
+    from matplotlib.patches import Rectangle
+
+    # What is fully transparent is not filled, and a pointer finds nothing there.
+    area = axes.add_patch(Rectangle((left, bottom), width, height, facecolor="white", linewidth=0, alpha=0.001))
+    add_tip(area, words)
+
+
+def find_edge(table: pd.DataFrame, column: str, room: float = 0) -> float | None:
+    """Return where an axis begins, in percent, that shows `column` of all runs of `table` but the baseline.
+
+    `room` is left below them, as a share of their range. None where the baseline is on such an axis anyway, or where
+    there is no other run.
+    """
+    others = table[table["kind"] != "baseline"]
+    if others[column].isna().all():
+        return None
+    low, high = 100 * float(others[column].min()), 100 * float(others[column].max())
+    edge = low - max(room * (high - low), 1)
+    return edge if (100 * table["accuracy"] < edge).any() else None
+
+
+def begin_at(set_limits: Callable[..., Any], edge: float | None) -> None:
+    """Have an axis begin at `edge`, if there is one; `set_limits` is its set_xlim or set_ylim. All has been drawn."""
+    if edge is not None:
+        set_limits(edge, None)
+
+
 def draw_intervals(
-    axes: "Axes", table: pd.DataFrame, places: Iterable[float], upright: bool = False, faint: bool = False
+    axes: "Axes",
+    table: pd.DataFrame,
+    places: Iterable[float],
+    upright: bool = False,
+    faint: bool = False,
+    edge: float | None = None,
+    unit: str = "%",
 ) -> None:
-    """Draw each run of `table` as its marker on its interval, in percent, at `places` (n,) on the other axis."""
+    """Draw each run of `table` as its marker on its interval, in percent, at `places` (n,) on the other axis.
+
+    Where `edge`, in percent, is given, the axis is to begin there: of a run below it the number is written at the edge.
+    """
     looks = find_looks(table["family"])
     for row, place in zip(table.itertuples(), places, strict=True):
+        if edge is not None and 100 * row.accuracy < edge:
+            words = f"▾ {100 * row.accuracy:.1f}" if upright else f" ◂ {100 * row.accuracy:.1f}"
+            x, y = (place, edge + 0.2) if upright else (edge, place)
+            axes.text(x, y, words, size=8, ha="center" if upright else "left", va="bottom" if upright else "center")
+            axes.update_datalim([(x, y)])  # a text alone would not widen the axes
+            axes.autoscale_view()
+            continue
         look = looks[row.family]
         draw_line = axes.vlines if upright else axes.hlines
         width, alpha = (0.8, 0.45) if faint else (1.6, 1)
         draw_line(place, 100 * row.low, 100 * row.high, color=look.colour, linewidth=width, alpha=alpha)
         x, y = (place, 100 * row.accuracy) if upright else (100 * row.accuracy, place)
-        draw_marker(axes, x, y, look, row.kind)
+        limits = f"{100 * row.low:.1f} – {100 * row.high:.1f}"
+        draw_marker(axes, x, y, look, row.kind, f"{row.run}: {100 * row.accuracy:.1f} {unit} ({limits})")
 
 
-def draw_marker(axes: "Axes", x: float, y: float, look: Look, kind: str, size: float = 6.5) -> None:
-    """Draw the marker of a run; hollow where `kind` is frozen."""
+def draw_marker(axes: "Axes", x: float, y: float, look: Look, kind: str, words: str, size: float = 6.5) -> None:
+    """Draw the marker of a run, which shows `words` below a pointer; hollow where `kind` is frozen."""
     face = "white" if kind == "frozen" else look.colour
-    axes.plot(x, y, look.marker, color=look.colour, markersize=size, markerfacecolor=face, mew=1.4, zorder=3)
+    (line,) = axes.plot(x, y, look.marker, color=look.colour, markersize=size, markerfacecolor=face, mew=1.4, zorder=3)
+    add_tip(line, words)
 
 
 def name_group(axes: "Axes", words: str, height: float) -> None:
