@@ -16,15 +16,11 @@ from dvc.repo import Repo
 from quick import copy, expect_one_line, read_events, read_lock, read_tracked, start, tell, thaw_repro
 from thaw.base.errors import InputError
 from thaw.config.inputs import FOLDER
-from thaw.engine import errand, parcel, remote
+from thaw.engine import errand, parcel, remote, workers
 from thaw.engine.costs import Cost
 from thaw.engine.pipeline import Step, open_pipeline
-from tiny import change_params, dvc, find_stages_run, git, make_project
-
-pytest.importorskip("distributed")
-
-from thaw.engine import workers
 from thaw.engine.workers import CORES, GPU, MEMORY, Worker, find_room, list_asked
+from tiny import change_params, dvc, find_stages_run, git, make_project
 
 TUNED, SCORED = "finetune@tiny-all", "evaluate_finetune@tiny-all"
 ISOLATED = ("PYTHONPATH", "THAW_STORE", "THAW_MIRROR")

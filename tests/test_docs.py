@@ -98,6 +98,8 @@ def find_fault(words: str) -> Any:
         return None if any(parses([*arguments, *["x"] * more]) for more in range(3)) else "dvc does not take that"
     if name == "thaw":
         return None if arguments and arguments[0] in COMMANDS else "no such command"
+    if name == "dask":
+        return None if arguments[0] in ("scheduler", "worker") else "no such command"
     if name == "test":
         return next((path for path in arguments if path.startswith("tests/") and not (ROOT / path).exists()), None)
     if name == "python":

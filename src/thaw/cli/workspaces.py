@@ -16,6 +16,7 @@ from thaw.cli.holding import hold_file
 from thaw.config.inputs import DATASET, name_listing, write_listings
 from thaw.config.loading import load, write_yaml
 from thaw.config.presets import ROOT
+from thaw.config.unseen import list_unseen
 from thaw.reporting.tables import render_table
 
 CODE = ("dvc.yaml", ".dvcignore", "stages", "src")  # what a workspace needs of the project
@@ -53,7 +54,9 @@ def make_workspace(
             shutil.copyfile(source, target)
     write_text(folder / paths.PARAMS, write_yaml(start_paths_at(root, document)))
     # DVC asks for them; what they list is looked at when a command needs it.
-    write_listings(dict.fromkeys([DATASET, *map(name_listing, document["backbones"])]), folder)
+    sections = {DATASET: document["dataset"]}
+    sections |= {name_listing(name): backbone for name, backbone in document["backbones"].items()}
+    write_listings({file: list_unseen(section) or None for file, section in sections.items()}, folder)
     if not (folder / ".dvc").is_dir():
         run_dvc(folder, "init", "--quiet", "--no-scm")
     if cache is not None:

@@ -14,6 +14,7 @@ from thaw.base.errors import InputError, kind
 from thaw.base.names import BASELINE, PRETRAINED
 from thaw.base.sections import Compute, Section, validate
 from thaw.comparison.sections import Report
+from thaw.config.unseen import UNSEEN, find_unseen
 from thaw.explanation.sections import Explain
 from thaw.export.sections import Export
 from thaw.networks.architectures import ARCHITECTURES
@@ -151,6 +152,11 @@ def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], lis
             value, found = validate(cls, entry, f"{file}: {key}.{name}")
             values[key][name] = value
             faults += found
+    faults += [
+        f"{file}: {_shorten(path)}: must have another name than {' and '.join(UNSEEN)}, by which DVC's run cache does "
+        "not tell one value from another"
+        for path in find_unseen(document)
+    ]
     faults += _check_references(_complete(values, document), document, file)
     return values, [write_plainly(fault) for fault in faults]
 

@@ -4,7 +4,8 @@ DVC sees the values of params.yaml, and not what is in a folder of photos, in a 
 stages that may read such files depend on a listing of them, a small JSON in data/inputs that `./run` renews before DVC
 starts (`thaw.config.starting`). It tells what is in the files and nothing of the machine: where it returns, DVC's cache
 has the outputs that belong to it. It is empty, `{}`, where a stage reads none, or one that a digest of params.yaml or
-of Keras pins.
+of Keras pins. Of a stage that makes what it needs, it has the values that DVC's run cache does not look at
+(`config.unseen`).
 """
 
 import contextlib

@@ -41,6 +41,7 @@ from thaw.config.inputs import (
 from thaw.config.loading import read_yaml
 from thaw.config.lockfile import mend_lock
 from thaw.config.outputs import check_environment, check_input, sweep_outputs
+from thaw.config.unseen import list_unseen
 
 COMMANDS = ("repro", "status", "exp run")
 NO_RUN = {"--pull", "--allow-missing"}  # options with which results may come from elsewhere and nothing need run
@@ -117,7 +118,7 @@ def _list_inputs(
         try:
             found, kept = find(), read_listing(file)
             if found is None:
-                reads[file] = functools.partial(_keep, {})
+                reads[file] = functools.partial(_keep, list_unseen(_find_section(file, document)))
             elif kept and not (found.path and found.path.exists()) and _needs_no_run(file, document, command, words):
                 reads[file] = functools.partial(_keep, kept)
             else:
@@ -142,11 +143,12 @@ def _needs_no_run(file: str, document: dict[Any, Any], command: str, words: Coll
     """
     if command == "status":
         return True
+    value = _find_section(file, document)
     if file == DATASET:
-        stage, key, value, output = "download", "dataset", document["dataset"], paths.RAW
+        stage, key, output = "download", "dataset", paths.RAW
     else:
         name = pathlib.PurePath(file).stem
-        stage, key, value = f"weights@{name}", f"backbones.{name}", document["backbones"][name]
+        stage, key = f"weights@{name}", f"backbones.{name}"
         output = paths.find_weights(PRETRAINED + name)
     if not (NO_RUN & set(words) or pathlib.Path(output).exists()):
         return False
@@ -158,6 +160,11 @@ def _needs_no_run(file: str, document: dict[Any, Any], command: str, words: Coll
         return False  # the stage has never run, or the file is damaged, which DVC reports
     content = pathlib.Path(file).read_bytes()
     return bool(params.get(key) == value and made_of.get(file) == hashlib.md5(content).hexdigest())
+
+
+def _find_section(file: str, document: dict[Any, Any]) -> Any:
+    """Return what params.yaml says of what a listing file lists: the dataset, or a backbone."""
+    return document["dataset"] if file == DATASET else document["backbones"][pathlib.PurePath(file).stem]
 
 
 def _have_git_track(files: list[str]) -> None:
