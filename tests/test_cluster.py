@@ -142,6 +142,7 @@ def kill_in_training(machines: Machines, log: pathlib.Path) -> list[psutil.Proce
     raise AssertionError("no worker trains")
 
 
+@pytest.mark.long
 def test_an_address_where_no_scheduler_answers_is_one_line(ran: pathlib.Path, tmp_path: pathlib.Path) -> None:
     folder = share(copy(ran, tmp_path / "project"), tmp_path / "storage")
     done = thaw_repro(folder, "--cluster", "tcp://127.0.0.1:9", "split")

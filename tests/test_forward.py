@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import steps
-from small import SIZE, USUAL_FIRST, WIDTH, plain_head, scatter
+from small import SIZE, WIDTH, plain_head, scatter
 from thaw.base import engines
 from thaw.base.engines import check_engine
 from thaw.base.errors import InputError
@@ -58,6 +58,11 @@ def float32(threads: Compute) -> Compute:
     return threads.model_copy(update={"forward": FLOAT32})
 
 
+FEW = [
+    pytest.param(name, marks=() if name == "MobileNet" else pytest.mark.long) for name in architectures.ARCHITECTURES
+]
+
+
 def make_prefixes(network: Network, architecture: str, compute: Compute) -> list[Prefix]:
     """Return prefixes of the whole backbone and of half of its blocks."""
     asked = [None, Unfreeze(blocks=architectures.ARCHITECTURES[architecture].blocks // 2)]
@@ -73,7 +78,7 @@ def fill(made: list[Prefix], store: str, monkeypatch: pytest.MonkeyPatch, togeth
 
 
 @with_openvino
-@pytest.mark.parametrize("architecture", USUAL_FIRST)
+@pytest.mark.parametrize("architecture", FEW)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_store_holds_by_openvino_what_it_holds_by_keras_and_the_same_bits_each_time(
     precision: str,
@@ -142,6 +147,7 @@ print(os.environ["ONEDNN_MAX_CPU_ISA"])
 
 
 @with_openvino
+@pytest.mark.long
 def test_a_pass_of_openvino_works_where_the_instructions_of_tensorflow_are_pinned() -> None:
     """OpenVINO fails at a pooling layer where it reads what `determinism` sets for TensorFlow."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -151,6 +157,7 @@ def test_a_pass_of_openvino_works_where_the_instructions_of_tensorflow_are_pinne
 
 
 @with_openvino
+@pytest.mark.long
 def test_a_run_is_scored_and_used_by_openvino(project: pathlib.Path, threads: Compute, float32: Compute) -> None:
     model = classifiers.build_classifier("MobileNet", WIDTH, SIZE, plain_head(), 3).backbone
     scatter(model)

@@ -56,6 +56,7 @@ def test_a_second_repro_runs_nothing(workspace: pathlib.Path) -> None:
     assert find_stages_run(dvc(workspace, "repro")) == []
 
 
+@pytest.mark.long
 def test_adding_a_run_runs_that_run_alone(workspace: pathlib.Path) -> None:
     entry = {"new": {**TUNED, "unfreeze": {"layers": 3}}}
     change_params(workspace, lambda document: document["finetune"].update(entry))

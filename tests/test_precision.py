@@ -68,6 +68,7 @@ def tune(compute: Compute, **changes: Any) -> dict[str, np.ndarray]:
     return {weight.path: weight.numpy() for weight in load_network("tuned")[0].model.weights}
 
 
+@pytest.mark.long
 def test_a_run_in_bfloat16_from_the_store_ends_like_one_from_the_records(
     project: pathlib.Path, set_precision: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_precision_has_entries_of_its_own(
     assert len({entries.find_entry(place.find_store(), prefix, TRAIN) for prefix in made}) == 3
 
 
+@pytest.mark.long
 def test_a_run_in_float16_scales_its_loss_with_every_part_of_a_recipe(
     project: pathlib.Path, set_precision: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

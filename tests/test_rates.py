@@ -87,7 +87,9 @@ def table(workspace: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     return workspace
 
 
-@pytest.mark.parametrize("run", ["tiny", "tiny-blocks-1", "baseline_cnn"])
+@pytest.mark.parametrize(
+    "run", ["tiny", *(pytest.param(run, marks=pytest.mark.long) for run in ("tiny-blocks-1", "baseline_cnn"))]
+)
 def test_the_command_writes_the_curve_and_leaves_the_table_as_it_is(
     run: str, table: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,12 +60,14 @@ def test_csv_has_a_row_for_each_and_all_digits(table: pathlib.Path, capsys: pyte
     assert float(own["low"]) < float(own["test"]) < float(own["high"]) or float(own["test"]) in (0, 1)
 
 
+@pytest.mark.long
 def test_markdown_is_a_table_with_the_same_rows(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_table("md")
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + 5 and sum("**" in row for row in rows) == 1
 
 
+@pytest.mark.long
 def test_what_stands_in_the_work_tree_alone_is_a_row_and_what_an_experiment_has_is_none(
     table: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +85,7 @@ def test_what_stands_in_the_work_tree_alone_is_a_row_and_what_an_experiment_has_
     assert not [row for row in read_rows(capsys) if row["experiment"] == WORK_TREE]
 
 
+@pytest.mark.long
 def test_a_key_that_other_runs_read_does_not_stand_beside_a_run(
     table: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -340,7 +340,9 @@ def test_a_run_in_batch_mode_moves_the_statistics_of_open_layers_alone(way: Any,
     assert {name.split("/")[-2] for name in moved} == opened
 
 
-@pytest.mark.parametrize("mode, trains", [("inference", True), ("frozen", False), ("batch", True)])
+@pytest.mark.parametrize(
+    "mode, trains", [("inference", True), ("frozen", False), pytest.param("batch", True, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_trains_gamma_and_beta_unless_they_are_frozen(
     mode: str, trains: bool, way: Any, tuned_both_ways: Any
@@ -384,7 +386,7 @@ def test_epochs_take_the_views_in_turn(
 FRESH = {"views": "fresh", "flip": True, "crop": 0.7, "seed": 2, "colour": {"brightness": 0.2, "saturation": 0.3}}
 
 
-@pytest.mark.parametrize("train", ["train_baseline", "train_frozen", "finetune"])
+@pytest.mark.parametrize("train", ["train_baseline", pytest.param("train_frozen", marks=pytest.mark.long), "finetune"])
 def test_every_epoch_sees_a_fresh_view_of_each_photo_and_validates_the_photos_as_they_are(
     train: str, project: pathlib.Path, params: Params, seen: list[Any]
 ) -> None:
@@ -427,6 +429,7 @@ def test_an_average_of_mirror_images_is_that_of_their_probabilities() -> None:
     np.testing.assert_allclose(found, (one + other) / 2, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_run_that_sees_mirror_images_is_scored_and_used_by_the_same_probabilities(
     project: pathlib.Path, params: Params
 ) -> None:
