@@ -7,8 +7,6 @@ import subprocess
 import sys
 from typing import Any
 
-from dvc.repo import Repo
-
 from thaw.base.files import write_json
 from thaw.config.presets import ROOT
 from tiny import attempt, git, make_project
@@ -54,6 +52,8 @@ def make_quick(folder: pathlib.Path) -> pathlib.Path:
     make_project(folder)
     for script in (folder / "stages").glob("*.py"):
         script.write_text(SCRIPT)
+    from dvc.repo import Repo  # here: loaded before TensorFlow, it would take over its messages
+
     with Repo(str(folder)) as repo:
         outs = {stage.name: [str(out.def_path) for out in stage.outs] for stage in repo.index.stages}
     write_json(folder / "outs.json", outs)

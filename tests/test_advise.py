@@ -110,7 +110,8 @@ def test_the_folder_is_checked_and_the_table_run_on_it(
     for name in ("load", "read_results", "read_evidence"):
         monkeypatch.setattr(advise, name, lambda *_: types.SimpleNamespace())
     monkeypatch.setattr(advise, "describe_advice", lambda *_: "the advice")
-    advise.advise(str(tmp_path / "photos"), None)
+    monkeypatch.setenv("THAW_CALLED_FROM", str(tmp_path))  # where paths of the command line start
+    advise.advise("photos", None)
     (folder, document), ran = asked
     assert folder == ran and folder.parent == tmp_path / "work"
     assert document["dataset"] == {"source": "folder", "path": str(tmp_path / "photos"), "digest": None}

@@ -75,7 +75,8 @@ def predictor() -> Predictor:
 def run_page(predictor: Predictor) -> Iterator[int]:
     """Show the page of `predictor` on a free port of this machine; give the port."""
     card = Card(predictor.name, [("Classes", ", ".join(predictor.classes)), ("Accuracy", "90 %")])
-    config = uvicorn.Config(app.build_app(Answering(predictor), card), port=0, log_level="warning", lifespan="off")
+    # Its settings for logging would close the streams that other programs log to, those of pytest among them.
+    config = uvicorn.Config(app.build_app(Answering(predictor), card), port=0, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -13,6 +13,7 @@ from thaw.base.errors import InputError
 from thaw.base.progress import say
 from thaw.cli.best import describe_best
 from thaw.cli.estimating import count_run_flops
+from thaw.cli.options import find_folder
 from thaw.cli.preset import find_cache, find_environment
 from thaw.cli.workspaces import hold_workspace, make_workspace, run_table, say_report
 from thaw.comparison.pairs import Evidence, read_evidence
@@ -22,7 +23,6 @@ from thaw.config.checking import Params, check
 from thaw.config.loading import load, read_yaml
 from thaw.config.presets import ROOT
 from thaw.photos.folder import read_class_folders
-from thaw.photos.places import find_path
 
 TABLE = pathlib.Path(__file__).with_name("advise.yaml")
 WORKSPACES = ROOT / ".thaw" / "advise"
@@ -51,7 +51,7 @@ def advise(photos: str, budget: str | None) -> None:
     """
     minutes = _read_budget(budget)
     place = f"advise: {photos}"
-    folder = find_path(photos, place).absolute()
+    folder = find_folder(photos, place)
     count = sum(1 for _ in read_class_folders(folder, place))
     size, seconds = choose_size(count, minutes)
     backbones = say_count(size.backbones, "backbone")

@@ -3,7 +3,6 @@
 import collections
 import json
 import math
-import os
 import pathlib
 import shutil
 import statistics
@@ -16,14 +15,14 @@ from thaw.base.files import write_text
 from thaw.base.progress import track
 from thaw.cli.advise import PHOTO, START, measure_rate
 from thaw.cli.estimating import count_flops
-from thaw.cli.predict import CALLED_FROM
+from thaw.cli.options import find_folder
 from thaw.cli.reviewing.revisions import run_git
 from thaw.comparison.words import clean, say_count
 from thaw.config.checking import Params
 from thaw.config.loading import load
 from thaw.photos.canonical import name_folder
 from thaw.photos.folder import read_class_folders
-from thaw.photos.places import find_path, is_utf8, show_name
+from thaw.photos.places import show_name
 from thaw.pictures.decoding import read_size
 from thaw.reporting.templates import render
 
@@ -80,14 +79,6 @@ def new(photos: str) -> None:
     write_text(paths.PARAMS, text)
     params = load()
     print(describe(found, params, estimate(found, params, measure_rate())))
-
-
-def find_folder(photos: str, place: str) -> pathlib.Path:
-    """Return the whole path of `photos`, which starts where the command was typed."""
-    folder = pathlib.Path(os.environ.get(CALLED_FROM, "")) / find_path(photos, place)
-    if not is_utf8(str(folder)):
-        raise InputError(f"{place}: params.yaml can name a folder in UTF-8 alone (got {show_name(str(folder))})")
-    return folder.absolute()
 
 
 def look_at(folder: pathlib.Path, place: str) -> Photos:

@@ -14,7 +14,7 @@ from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.progress import say, track
 from thaw.cli.explaining import Sheet, check_sheet
-from thaw.cli.options import read_number
+from thaw.cli.options import CALLED_FROM, read_number
 from thaw.photos.places import show_name
 from thaw.prediction.listing import list_files, read_lines
 from thaw.prediction.models import Predictor, check_run, load_export, load_run
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 STREAM = "-"  # in place of a path: standard input has them
 COLUMNS = ("file", "class", "probability")
 MOST = 4096  # photos that are scored at once
-CALLED_FROM = "THAW_CALLED_FROM"  # ./run goes to the folder of dvc.yaml, and names there where it was called
 
 Write = Callable[[str, list[Guess]], None]  # is called with the path of a photo, and its likeliest classes
 

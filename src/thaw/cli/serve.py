@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from thaw.base import paths
 from thaw.base.errors import InputError, kind
 from thaw.base.progress import say
-from thaw.cli.predict import CALLED_FROM
+from thaw.cli.options import CALLED_FROM
 from thaw.prediction.models import Predictor, check_run, load_export, load_run
 
 if TYPE_CHECKING:

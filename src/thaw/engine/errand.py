@@ -156,7 +156,9 @@ def _remove(path: pathlib.Path) -> None:
 
 def _unpack(archive: bytes, folder: pathlib.Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+            tar.extraction_filter = tarfile.data_filter
+        tar.extractall(folder)
 
 
 def _pack(folder: pathlib.Path, paths: list[str]) -> bytes:

@@ -32,7 +32,9 @@ def take_over(pipeline: Pipeline, step: Step, lock: str, files: bytes) -> None:
 def _publish(step: Step, files: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(files)) as tar:
-            tar.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+                tar.extraction_filter = tarfile.data_filter
+            tar.extractall(folder)
         for path in step.outs:
             source = pathlib.Path(folder, path)
             if path not in step.cached and source.exists():
