@@ -73,7 +73,7 @@ def do(
         for path in cleared:
             _remove(folder / path)
         if files:
-            _unpack(files, folder)
+            unpack(files, folder)
         status, lines = _follow(worker, run, name, folder, arguments)
         lock = folder / "dvc.lock"
         return status, lines, lock.read_text(encoding="utf-8") if lock.exists() else "", _pack(folder, made)
@@ -104,7 +104,7 @@ def _make_workspace(home: pathlib.Path, commit: str, number: int) -> pathlib.Pat
         raise LookupError(f"no archive of {commit}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    _unpack(archive.read_bytes(), folder)
+    unpack(archive.read_bytes(), folder)
     local = folder / ".dvc" / "config.local"
     local.write_text(f"[core]\n    no_scm = true\n[cache]\n    dir = {home / 'cache'}\n", encoding="utf-8")
     made.parent.mkdir(exist_ok=True)
@@ -154,7 +154,8 @@ def _remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _unpack(archive: bytes, folder: pathlib.Path) -> None:
+def unpack(archive: bytes, folder: pathlib.Path) -> None:
+    """Unpack a tar archive into `folder`."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
             tar.extraction_filter = tarfile.data_filter

@@ -3,16 +3,15 @@
 What DVC caches comes from the remote when it is needed.
 """
 
-import io
 import pathlib
 import shutil
-import tarfile
 import tempfile
 
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from thaw.base.errors import InputError
 from thaw.base.files import publish, write_text
+from thaw.engine.errand import unpack
 from thaw.engine.order import LOCK
 from thaw.engine.pipeline import Pipeline, Step
 
@@ -31,10 +30,7 @@ def take_over(pipeline: Pipeline, step: Step, lock: str, files: bytes) -> None:
 
 def _publish(step: Step, files: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(files)) as tar:
-            if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
-                tar.extraction_filter = tarfile.data_filter
-            tar.extractall(folder)
+        unpack(files, pathlib.Path(folder))
         for path in step.outs:
             source = pathlib.Path(folder, path)
             if path not in step.cached and source.exists():
