@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from predict import describe_machine
 
 from thaw.base import paths
 from thaw.base.determinism import configure
 from thaw.base.engines import import_openvino, list_capabilities
 from thaw.base.errors import InputError, run_program
 from thaw.base.files import write_json, write_text
-from thaw.base.machine import find_processor
 from thaw.base.progress import track
 from thaw.base.quiet import keras, tf
 from thaw.base.sections import Compute, Forward
@@ -74,14 +74,7 @@ def main() -> None:
         "batch": FILL_BATCH,
         "photos": FILL_BATCH * batches,
         "turns": turns,
-        "machine": {
-            "system": platform.system(),
-            "processor": find_processor(),
-            "calculates_in": list_capabilities(),
-            "cores": os.cpu_count(),
-            "threads": params.compute.threads,
-            "onednn_isa": params.compute.onednn_isa,
-        },
+        "machine": {**describe_machine(params.compute), "calculates_in": list_capabilities()},
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,

@@ -29,6 +29,7 @@ from thaw.base.files import write_json, write_text
 from thaw.base.machine import find_processor
 from thaw.base.progress import track
 from thaw.base.quiet import keras, tf
+from thaw.base.sections import Compute
 from thaw.comparison.words import to_markdown
 from thaw.config.loading import load
 from thaw.config.presets import ROOT
@@ -65,13 +66,7 @@ def main() -> None:
         "images_per_second": {side: round(statistics.median(found), 1) for side, found in rates.items()},
         "share": round(statistics.median(rates["thaw"]) / statistics.median(rates["bare"]), 3),
         "turns": {side: [round(rate, 1) for rate in found] for side, found in rates.items()},
-        "machine": {
-            "system": platform.system(),
-            "processor": find_processor(),
-            "cores": os.cpu_count(),
-            "threads": params.compute.threads,
-            "onednn_isa": params.compute.onednn_isa,
-        },
+        "machine": describe_machine(params.compute),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -82,6 +77,17 @@ def main() -> None:
     write_json(HERE / "predict.json", result)
     write_text(HERE / "predict.md", write_page(result))
     print(write_page(result))
+
+
+def describe_machine(compute: Compute) -> dict[str, Any]:
+    """Return what a benchmark writes of the machine, and of what `compute` has it use."""
+    return {
+        "system": platform.system(),
+        "processor": find_processor(),
+        "cores": os.cpu_count(),
+        "threads": compute.threads,
+        "onednn_isa": compute.onednn_isa,
+    }
 
 
 def make_table(folder: pathlib.Path) -> list[str]:
