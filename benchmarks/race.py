@@ -1,65 +1,81 @@
 """Measures what a race over cuts would have chosen, and what that costs, on tables that are trained whole.
 
-    ./run python benchmarks/race.py measure NAME PHOTOS --size 128
+    ./run python benchmarks/race.py measure NAME PHOTOS --size 128 --train 0.2 --validation 0.2 --seed 1
     ./run python benchmarks/race.py
 
 The first trains every candidate to its end on the photos of a folder (class folders, or `tfds` for the dataset of
-params.yaml), from a head on each of three backbones, with three seeds, and adds a row an epoch to race.csv: hours on
-two cores. It goes on where it was stopped. The second judges every rule by those rows: its regret, the validation
-accuracy that it loses against the best candidate of the table, and its cost, the share of the FLOPs of the table. It
-writes race.json, race.md and race.svg beside this file.
+params.yaml), from a head on each of three backbones, and adds a row an epoch to race.csv. The photos that neither
+`--train` nor `--validation` takes score every candidate at its end: what a choice on validation is worth. It also
+measures what can be known without training a candidate (race-signals.csv). It goes on where it was stopped, and takes
+minutes to hours on two cores.
+
+The second judges every rule by those rows and by the committed table of params.yaml: its regret, the accuracy that it
+loses against the best candidate of the table, and its cost, the share of the FLOPs of the table. It writes race.json,
+race.md and race.svg beside this file.
 """
 
 import argparse
+import math
 import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from thaw.base import paths
 from thaw.base.determinism import configure
 from thaw.base.errors import InputError, run_program
-from thaw.base.files import read_table, write_json, write_table, write_text
+from thaw.base.files import publish, read_json, write_json, write_table, write_text
 from thaw.base.names import PRETRAINED
 from thaw.base.progress import say
+from thaw.base.quiet import tf
 from thaw.cli.workspaces import make_workspace, run_dvc
 from thaw.comparison.words import to_markdown
 from thaw.config.loading import load, read_yaml
-from thaw.config.presets import ROOT
-from thaw.networks import classifiers
-from thaw.networks.plan import plan_run, unfreeze
+from thaw.config.presets import ROOT, read_preset
 from thaw.networks.sections import Auto
 from thaw.networks.unfreezing import list_candidates
 from thaw.records import reading
+from thaw.reporting.plotting import FAINT, INK, use_style
+from thaw.store.sources import Batches, Source
+from thaw.training import runs
 from thaw.training.racing import count_candidate, open_as
 from thaw.training.repeating import Repeated, place_parts, train_again
-from thaw.training.runs import Setting, find_opening, read_start
-from thaw.training.sections import FinetuneRun, FrozenRun
+from thaw.training.runs import Setting
+from thaw.training.sections import FinetuneRun
 
 HERE = pathlib.Path(__file__).resolve().parent
-TABLE = HERE / "race.csv"
+TABLE, SIGNALS = HERE / "race.csv", HERE / "race-signals.csv"
 KEYS = ["photos", "backbone", "seed", "cut"]
-SEEDS = (1, 2, 3)
 CUTS = Auto(blocks=[0, 1, 2, 4, 8])  # and the whole backbone
 BACKBONES = {"mobilenetv3small": "MobileNetV3Small", "mobilenet": "MobileNet", "mobilenetv2": "MobileNetV2"}
 HEAD = {"dense": [], "dropout": 0.0, "batch_norm": False}
+ADAM = {"name": "adam", "learning_rate": 1e-4}
 EPOCHS = 15  # of a candidate, as in the default table
 GOALS = {"cost": 0.1, "mean": 0.3, "worst": 1.2}  # at most: a share, points, points
+COMMITTED = {
+    "TF-Flowers": ROOT,
+    "TF-Flowers, mobilenetv3-family": ROOT / "presets" / "mobilenetv3-family",
+}  # one seed each
 
 
-def measure(name: str, photos: str, size: int) -> None:
+def measure(name: str, photos: str, size: int, shares: Mapping[str, float], seeds: Sequence[int]) -> None:
     """Train every candidate on the `photos`, `size` pixels a side, and add the rows to TABLE."""
     folder = ROOT / ".thaw" / "race" / name
-    document = make_document(photos, size)
-    make_workspace(folder, document, ROOT)
+    make_workspace(folder, make_document(photos, size, shares), ROOT)
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "THAW_STORE": str(folder / ".thaw" / "activations")}
     subprocess.run([sys.executable, "-m", "thaw.config.starting", "repro"], cwd=folder, env=variables, check=True)
-    run_dvc(folder, "repro", "preprocess", *(f"weights@{backbone}" for backbone in BACKBONES), env=variables)
-    for seed in SEEDS:
+    run_dvc(folder, "repro", "train_frozen", env=variables)
+    for seed in seeds:
         for backbone in BACKBONES:
             # A process of its own: Keras gives back little memory.
             subprocess.run(
@@ -67,69 +83,118 @@ def measure(name: str, photos: str, size: int) -> None:
             )
 
 
-def make_document(photos: str, size: int) -> dict[str, Any]:
+def make_document(photos: str, size: int, shares: Mapping[str, float]) -> dict[str, Any]:
     """Return params.yaml with those photos, the three backbones and nothing but their heads to train."""
     document = read_yaml(ROOT / paths.PARAMS)
     if photos != "tfds":
         document["dataset"] = {"source": "folder", "path": str(pathlib.Path(photos).resolve()), "digest": None}
-        document["split"] |= {"train": 0.6, "validation": 0.4, "test": 0.0}  # small sets: what counts is validation
+    document["split"] |= shares
     document["image"]["size"] = size
     document["backbones"] = {
         name: {"architecture": architecture, "width": 1.0, "weights": "imagenet"}
         for name, architecture in BACKBONES.items()
     }
-    adam = {"name": "adam", "learning_rate": 1e-3}
+    adam = {**ADAM, "learning_rate": 1e-3}
     document["frozen"] = {name: {"backbone": name, "head": HEAD, "optimizer": adam, "epochs": 5} for name in BACKBONES}
     return document | {"finetune": {}, "replicates": {}, "folds": {}, "export": {}, "explain": {}}
 
 
 def train(name: str, backbone: str, seed: int) -> None:
-    """Train every candidate on one backbone with one seed; one that TABLE has is not trained again."""
+    """Train every candidate on one backbone with one seed; what TABLE and SIGNALS have is not measured again."""
     params = load()
     configure(params.compute, seed)
     setting = Setting(params.training.model_copy(update={"seed": seed}), params.compute, paths.RECORDS)
-    frozen, rows = params.frozen[backbone], place_parts(paths.RECORDS)
     tuned = FinetuneRun.model_validate(
-        {
-            "from": backbone,
-            "unfreeze": {"all": True},
-            "optimizer": {"name": "adam", "learning_rate": 1e-4},
-            "epochs": EPOCHS,
-        }
+        {"from": backbone, "unfreeze": {"all": True}, "optimizer": ADAM, "epochs": EPOCHS}
     )
-    start = read_start(PRETRAINED + backbone)
-    for cut, opened in list_candidates(CUTS, BACKBONES[backbone]).items():
-        key = [name, backbone, seed, cut]
-        done = read_table(TABLE) if TABLE.exists() else pd.DataFrame(columns=KEYS)
-        if (done[KEYS].astype(str) == [str(part) for part in key]).all(axis=1).any():
-            continue
-        run = open_as(tuned, opened)
-        setting = setting._replace(
-            others=[
-                find_opening(open_as(tuned, other)) for other in list_candidates(CUTS, BACKBONES[backbone]).values()
-            ]
-        )
+    cuts = {cut: open_as(tuned, opened) for cut, opened in list_candidates(CUTS, BACKBONES[backbone]).items()}
+    setting = setting._replace(others=[runs.find_opening(run) for run in cuts.values()])
+    add_rows(SIGNALS, [name, backbone], lambda: measure_signals(backbone, cuts, setting))
+    start = runs.read_start(PRETRAINED + backbone)
+    for cut, run in cuts.items():
         say(f"race: {name}, {backbone}, seed {seed}: {cut}")
-        made = train_again(
-            Repeated(f"race-{cut}", [frozen, run], start, 1), setting, rows["train"], [rows["validation"]]
-        )
-        epoch, fill = count_costs(start, frozen, run, BACKBONES[backbone])
-        found = made.history[["epoch", "validation_loss", "validation_accuracy"]].assign(
-            photos=name, backbone=backbone, seed=seed, cut=cut, epoch_flops=epoch, fill_flops=fill
-        )
-        found = found[[*KEYS, "epoch", "validation_loss", "validation_accuracy", "epoch_flops", "fill_flops"]]
-        write_table(TABLE, pd.concat([done, found], ignore_index=True))
+        repeated = Repeated(f"race-{cut}", [params.frozen[backbone], run], start, 1)
+        add_rows(TABLE, [name, backbone, seed, cut], lambda again=repeated: train_whole(again, setting))
 
 
-def count_costs(start: Any, frozen: FrozenRun, run: FinetuneRun, architecture: str) -> tuple[float, float]:
-    """Return (FLOPs of an epoch with validation, FLOPs of filling the store for it) of a run."""
-    index = reading.read_index(paths.RECORDS)
-    network = classifiers.build_described(
-        start.backbone, index["size"], frozen.head.model_dump(), len(index["classes"])
-    )
-    plan = plan_run(network, architecture, find_opening(run))
-    unfreeze(network, plan)
-    return count_candidate(network, plan, index["counts"], 1)
+def add_rows(path: pathlib.Path, key: list[Any], make: Callable[[], pd.DataFrame]) -> None:
+    """Add to the table at `path` what `make` returns under `key`, unless it has that key."""
+    names = KEYS[: len(key)]
+    done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=names)
+    if (done[names].astype(str) == [str(part) for part in key]).all(axis=1).any():
+        return
+    found = make().assign(**dict(zip(names, key, strict=True)))
+    columns = [*names, *(column for column in found.columns if column not in names)]
+    write_table(path, pd.concat([done, found[columns]], ignore_index=True))
+
+
+def train_whole(repeated: Repeated, setting: Setting) -> pd.DataFrame:
+    """Return a row an epoch of a candidate: its scores on validation, and how right its last epoch is on other photos.
+
+    `other_accuracy` is on the photos that no candidate is chosen by; NaN where there are none.
+    """
+    rows = place_parts(setting.records)
+    scored = [rows[part] for part in ("validation", "test") if part in rows]
+    made = train_again(repeated, setting, rows["train"], scored)
+    other = float("nan")
+    if "test" in rows:
+        labels = reading.read_labels(setting.records, "test")[0]
+        other = float((made.logits[1].argmax(axis=1) == labels).mean())
+    return made.history[["epoch", "validation_loss", "validation_accuracy"]].assign(other_accuracy=other)
+
+
+def measure_signals(backbone: str, cuts: Mapping[str, FinetuneRun], setting: Setting) -> pd.DataFrame:
+    """Return a row for each candidate: what it costs, and what is known of it before it trains.
+
+    `probe_loss` is the loss on validation, in nats, of a logistic regression on the pooled activations at its cut
+    (G. Alain and Y. Bengio, Understanding intermediate layers using linear classifier probes, arXiv 1610.01644), NaN
+    where nothing is frozen. `gradient` is the relative gradient norm of what it opens and the candidate before does not
+    (Y. Lee et al., Surgical fine-tuning improves adaptation to distribution shifts, ICLR 2023): the norm of the
+    gradient of the mean training loss after the head's training, over the norm of the weights.
+    """
+    start, rows, sizes = runs.read_start(backbone), [], []
+    photos = reading.read_index(setting.records)["counts"]
+    for cut, run in cuts.items():
+        opened = runs.open_from(backbone, run, start, setting)
+        assert opened.plan is not None  # it has a backbone
+        epoch, fill = count_candidate(opened.network, opened.plan, photos, 1)
+        probed = probe(opened.sources) if opened.plan.stored else float("nan")
+        rows.append({"cut": cut, "epoch_flops": epoch, "fill_flops": fill, "probe_loss": probed})
+        sizes.append(len(opened.tail.trainable_variables))
+    return pd.DataFrame(rows).assign(gradient=compare_gradients(opened, sizes))  # the last one opens everything
+
+
+def probe(sources: Sequence[Batches]) -> float:
+    """Return the validation loss of a linear probe on pooled activations, standardised by those of training."""
+    parts = []
+    for source in (sources[0], sources[-1]):
+        assert isinstance(source, Source)
+        pooled = [inputs.numpy().mean(axis=tuple(range(1, inputs.ndim - 1))) for inputs, _ in source.read_batches(32)]
+        parts.append(np.concatenate(pooled))
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)).fit(parts[0], sources[0].labels)
+    return float(log_loss(sources[-1].labels, fitted.predict_proba(parts[1]), labels=fitted.classes_))
+
+
+def compare_gradients(opened: runs.Opened, sizes: Sequence[int]) -> list[float]:
+    """Return the relative gradient norm of each candidate's own share of `opened`, which opens everything.
+
+    `sizes` has how many variables each candidate trains: the last ones, head included, of those that `opened` trains.
+    """
+    weights = [variable.value for variable in opened.tail.trainable_variables]
+    total = [np.zeros(variable.shape) for variable in weights]
+    for inputs, labels in opened.sources[0].read_batches(32):
+        with tf.GradientTape() as tape:
+            logits = opened.tail(inputs, training=False)
+            loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
+        for added, gradient in zip(total, tape.gradient(loss, weights), strict=True):
+            added += np.asarray(gradient) / len(opened.sources[0].labels)
+    shares, end = [], len(weights)
+    for size in sizes:
+        start, own = len(weights) - size, slice(len(weights) - size, end)
+        over, under = (sum(float(np.square(part).sum()) for part in parts[own]) for parts in (total, weights))
+        shares.append((over / under) ** 0.5)
+        end = start
+    return shares
 
 
 class Candidate(NamedTuple):
@@ -137,7 +202,14 @@ class Candidate(NamedTuple):
 
     losses: list[float]  # on validation, after each epoch
     accuracies: list[float]
+    other: float  # accuracy on photos that chose nothing, after the last epoch; NaN where there are none
     epoch: float  # FLOPs of an epoch
+    fill: float  # FLOPs of the pass that fills the store for it
+    probe: float = math.nan
+    gradient: float = math.nan
+
+
+Candidates = Mapping[str, Candidate]  # by name, the cheapest first
 
 
 class Choice(NamedTuple):
@@ -145,21 +217,22 @@ class Choice(NamedTuple):
 
     cut: str
     epochs: dict[str, int]  # that each candidate was trained for
+    looks: bool = False  # whether it computed something else over the photos, which takes the deepest one's epoch
 
 
-def take_lowest_loss(table: Mapping[str, Candidate], epochs: int = 1) -> Choice:
+def take_lowest_loss(table: Candidates, epochs: int = 1) -> Choice:
     """Train every candidate for so many epochs and take the one with the lowest loss."""
     cut = min(table, key=lambda name: table[name].losses[epochs - 1])
     return Choice(cut, dict.fromkeys(table, epochs))
 
 
-def take_highest_accuracy(table: Mapping[str, Candidate], epochs: int = 1) -> Choice:
+def take_highest_accuracy(table: Candidates, epochs: int = 1) -> Choice:
     """The same by accuracy; of equals the cheaper."""
     cut = max(table, key=lambda name: table[name].accuracies[epochs - 1])
     return Choice(cut, dict.fromkeys(table, epochs))
 
 
-def halve(table: Mapping[str, Candidate]) -> Choice:
+def halve(table: Candidates) -> Choice:
     """Drop the worse half by loss after 1, 2, 4 … epochs (Jamieson and Talwalkar 2016, arXiv 1502.07943)."""
     left, trained, epochs = list(table), dict.fromkeys(table, 0), 1
     while len(left) > 1:
@@ -169,7 +242,7 @@ def halve(table: Mapping[str, Candidate]) -> Choice:
     return Choice(left[0], trained)
 
 
-def open_while_better(table: Mapping[str, Candidate]) -> Choice:
+def open_while_better(table: Candidates) -> Choice:
     """Open from the head on, an epoch for each cut, until one has no lower loss than the one before."""
     best, trained = None, {}
     for name, candidate in table.items():
@@ -181,91 +254,210 @@ def open_while_better(table: Mapping[str, Candidate]) -> Choice:
     return Choice(best, trained | {name: 0 for name in table if name not in trained})
 
 
-def take_head(table: Mapping[str, Candidate]) -> Choice:
-    """Open nothing."""
-    return Choice(next(iter(table)), dict.fromkeys(table, 0))
+def take_place(table: Candidates, place: int) -> Choice:
+    """Take the candidate at a place of the table, whatever the photos."""
+    return Choice(list(table)[place], dict.fromkeys(table, 0))
 
 
-def take_all(table: Mapping[str, Candidate]) -> Choice:
-    """Open everything."""
-    return Choice(list(table)[-1], dict.fromkeys(table, 0))
+def take_best_probe(table: Candidates) -> Choice | None:
+    """Open what lies behind the activations that a linear probe reads best; None where that was not measured."""
+    probed = {name: each.probe for name, each in table.items() if not math.isnan(each.probe)}
+    return Choice(min(probed, key=lambda name: probed[name]), dict.fromkeys(table, 0), True) if probed else None
 
 
-RULES: dict[str, Callable[[Mapping[str, Candidate]], Choice]] = {
-    "the head alone": take_head,
-    "everything": take_all,
+def take_largest_gradient(table: Candidates) -> Choice | None:
+    """Open up to the blocks with the largest relative gradient norm; None where that was not measured."""
+    known = {name: each.gradient for name, each in table.items() if name != "head" and not math.isnan(each.gradient)}
+    return Choice(max(known, key=lambda name: known[name]), dict.fromkeys(table, 0), True) if known else None
+
+
+RULES: dict[str, Callable[[Candidates], Choice | None]] = {
+    "the shallowest": lambda table: take_place(table, 0),
+    "the one in the middle": lambda table: take_place(table, len(table) // 2),
+    "the deepest": lambda table: take_place(table, -1),
+    "best linear probe": take_best_probe,
+    "largest relative gradient": take_largest_gradient,
+    "open while the loss gets lower": open_while_better,
     "loss after 1 epoch": take_lowest_loss,
     "loss after 2 epochs": lambda table: take_lowest_loss(table, 2),
     "loss after 3 epochs": lambda table: take_lowest_loss(table, 3),
     "accuracy after 1 epoch": take_highest_accuracy,
+    "accuracy after 2 epochs": lambda table: take_highest_accuracy(table, 2),
     "accuracy after 3 epochs": lambda table: take_highest_accuracy(table, 3),
     "successive halving by loss": halve,
-    "open while the loss gets lower": open_while_better,
+    "all epochs of all": lambda table: take_highest_accuracy(table, EPOCHS),
 }
 
 
-def judge(rows: pd.DataFrame) -> pd.DataFrame:
+class Table(NamedTuple):
+    """Candidates that were all trained whole, from one head with one seed."""
+
+    photos: str
+    backbone: str
+    seed: int
+    candidates: Candidates
+
+
+def read_measured() -> list[Table]:
+    """Return the tables of TABLE that are whole."""
+    if not TABLE.exists():
+        raise InputError(f"{TABLE}: no such file; the command `measure` of this program makes it")
+    signals = pd.read_csv(SIGNALS).set_index(["photos", "backbone", "cut"])
+    found = []
+    for (photos, backbone, seed), rows in pd.read_csv(TABLE).groupby(["photos", "backbone", "seed"], sort=False):
+        candidates, cuts = {}, list_candidates(CUTS, BACKBONES[backbone])
+        for cut in cuts:
+            of_cut = rows[rows["cut"] == cut]
+            if len(of_cut):
+                known = signals.loc[(photos, backbone, cut)]
+                candidates[cut] = Candidate(
+                    list(of_cut["validation_loss"]),
+                    list(of_cut["validation_accuracy"]),
+                    of_cut["other_accuracy"].iloc[-1],
+                    *known[["epoch_flops", "fill_flops", "probe_loss", "gradient"]],
+                )
+        if len(candidates) == len(cuts):
+            found.append(Table(photos, backbone, seed, candidates))
+    return found
+
+
+def read_committed() -> list[Table]:
+    """Return the tables among the committed results: five runs or more that open one backbone, by their FLOPs."""
+    found = []
+    for name, folder in COMMITTED.items():
+        document = read_yaml(ROOT / paths.PARAMS) if folder == ROOT else read_preset(folder.name)
+        photos = read_json(folder / "metrics" / "split.json")["split"]
+        tables: dict[str, dict[str, Candidate]] = {}
+        for run, settings in document["finetune"].items():
+            history = pd.read_csv(folder / "plots" / "history" / f"{run}.csv")
+            scores = read_json(folder / "metrics" / "evaluate" / f"{run}.json")[run]
+            flops = read_json(folder / "metrics" / "train" / f"{run}.json")[run]["flops"]
+            train, validation = (photos[part]["photos"] for part in ("train", "validation"))
+            tables.setdefault(settings["from"], {})[run] = Candidate(
+                list(history["validation_loss"]),
+                list(history["validation_accuracy"]),
+                scores["test"]["accuracy"],
+                train * flops["training_step"] + validation * (flops["forward"] - flops["prefix"]),
+                (train + validation) * flops["prefix"],
+            )
+        for backbone, candidates in tables.items():
+            if len(candidates) >= 5:
+                ordered = dict(sorted(candidates.items(), key=lambda item: item[1].epoch))
+                found.append(Table(name, backbone, document["training"]["seed"], ordered))
+    return found
+
+
+def judge(tables: Sequence[Table]) -> pd.DataFrame:
     """Return a row for each rule and table: its choice, its regret in points, and its cost as a share of the table.
 
-    `cost` is that of choosing, `cost_trained` with the rest of the training of the choice; both count the filling of
-    the store once.
+    `regret` is on validation, against the best candidate there; `other_regret` is on the photos that chose nothing,
+    against the best candidate on them. `cost` is that of choosing, `cost_trained` with the rest of the training of the
+    choice; both count the filling of the store once.
     """
     found = []
-    for (photos, backbone, seed), of_table in rows.groupby(["photos", "backbone", "seed"], sort=False):
-        table = {
-            cut: Candidate(
-                list(part["validation_loss"]), list(part["validation_accuracy"]), part["epoch_flops"].iloc[0]
-            )
-            for cut, part in of_table.groupby("cut", sort=False)
-        }
-        if len(table) < len(list_candidates(CUTS, BACKBONES[backbone])):
-            continue  # not trained whole yet
-        best = max(candidate.accuracies[-1] for candidate in table.values())
-        fill = of_table["fill_flops"].max()
+    for photos, backbone, seed, table in tables:
+        ends = {cut: candidate.accuracies[-1] for cut, candidate in table.items()}
+        others = {cut: candidate.other for cut, candidate in table.items()}
+        fill = max(candidate.fill for candidate in table.values())
         whole = fill + sum(EPOCHS * candidate.epoch for candidate in table.values())
         for rule, choose in RULES.items():
-            cut, epochs = choose(table)
-            spent = sum(epochs[name] * table[name].epoch for name in table)
+            if (choice := choose(table)) is None:
+                continue
+            spent = sum(choice.epochs[name] * table[name].epoch for name in table)
+            spent += max(candidate.epoch for candidate in table.values()) if choice.looks else 0
             spent += fill if spent else 0
-            rest = (EPOCHS - epochs[cut]) * table[cut].epoch
-            regret = 100 * (best - table[cut].accuracies[-1])
-            row = [photos, backbone, seed, rule, cut, regret, spent / whole, (spent + rest) / whole]
-            found.append(row)
-    columns = ["photos", "backbone", "seed", "rule", "cut", "regret", "cost", "cost_trained"]
-    return pd.DataFrame(found, columns=columns)
+            rest = (EPOCHS - choice.epochs[choice.cut]) * table[choice.cut].epoch
+            found.append(
+                {
+                    "photos": photos,
+                    "backbone": backbone,
+                    "seed": seed,
+                    "rule": rule,
+                    "cut": choice.cut,
+                    "regret": 100 * (max(ends.values()) - ends[choice.cut]),
+                    "other_regret": 100 * (max(others.values()) - others[choice.cut]),
+                    "cost": spent / whole,
+                    "cost_trained": (spent + rest) / whole,
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def summarize(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return, for each rule, its regrets and costs over the tables that it could be tried on."""
+    document = {}
+    for rule, rows in judged.groupby("rule", sort=False):
+        document[str(rule)] = {
+            "tables": len(rows),
+            "mean_regret": round(float(rows["regret"].mean()), 3),
+            "worst_regret": round(float(rows["regret"].max()), 3),
+            "other_tables": int(rows["other_regret"].notna().sum()),
+            "mean_other_regret": round(float(rows["other_regret"].mean()), 3),
+            "worst_other_regret": round(float(rows["other_regret"].max()), 3),
+            "cost": round(float(rows["cost"].mean()), 4),
+            "cost_trained": round(float(rows["cost_trained"].mean()), 4),
+            "mean_regret_by_photos": {
+                name: round(float(part["regret"].mean()), 3) for name, part in rows.groupby("photos", sort=False)
+            },
+        }
+    return document
 
 
 def report() -> None:
-    """Judge the rules by the rows of TABLE; write what came of it."""
-    if not TABLE.exists():
-        raise InputError(f"{TABLE}: no such file; the command `measure` of this program makes it")
-    judged = judge(read_table(TABLE))
-    sets = list(dict.fromkeys(judged["photos"]))
-    document, lines = {}, []
-    for rule, of_rule in judged.groupby("rule", sort=False):
-        by_set = {name: of_rule[of_rule["photos"] == name]["regret"] for name in sets}
-        document[rule] = {
-            "tables": len(of_rule),
-            "mean_regret": round(float(of_rule["regret"].mean()), 3),
-            "worst_regret": round(float(of_rule["regret"].max()), 3),
-            "cost": round(float(of_rule["cost"].mean()), 4),
-            "cost_trained": round(float(of_rule["cost_trained"].mean()), 4),
-            "mean_regret_by_photos": {name: round(float(values.mean()), 3) for name, values in by_set.items()},
-        }
-        of_mean = [f"{values.mean():.2f}" for values in by_set.values()]
-        shares = [f"{100 * of_rule[key].mean():.1f}" for key in ("cost", "cost_trained")]
-        lines.append([rule, f"{of_rule['regret'].mean():.2f}", f"{of_rule['regret'].max():.2f}", *shares, *of_mean])
-    write_json(HERE / "race.json", {"goals": GOALS, "rules": document})
-    header = ["Rule", "Mean regret", "Worst", "Cost %", "Cost with the winner %", *(f"Mean on {name}" for name in sets)]
-    tables = judged[["photos", "backbone", "seed"]].drop_duplicates()
+    """Judge the rules by all tables; write what came of it."""
+    tables = [*read_measured(), *read_committed()]
+    document = summarize(judge(tables))
+    sets: dict[str, int] = {}
+    for table in tables:
+        sets[table.photos] = sets.get(table.photos, 0) + 1
+    write_json(HERE / "race.json", {"goals": GOALS, "tables": sets, "rules": document})
+    lines = []
+    for rule, found in document.items():
+        by_set = [found["mean_regret_by_photos"].get(name) for name in sets]
+        lines.append(
+            [
+                rule,
+                str(found["tables"]),
+                *(f"{found[key]:.2f}" for key in ("mean_regret", "worst_regret")),
+                *(f"{found[key]:.2f}" for key in ("mean_other_regret", "worst_other_regret")),
+                *(f"{100 * found[key]:.1f}" for key in ("cost", "cost_trained")),
+                *("–" if value is None else f"{value:.2f}" for value in by_set),
+            ]
+        )
+    header = ["Rule", "Tables", "Mean regret", "Worst", "Mean on other photos", "Worst on other photos"]
+    header += ["Cost, %", "Cost with the winner, %", *(f"Mean on {name}" for name in sets)]
+    counted = ", ".join(f"{count} of {name}" for name, count in sets.items())
     text = (
-        "# Which race\n\nMade by `benchmarks/race.py` from race.csv: "
-        f"{len(tables)} tables of {len(CUTS.blocks or []) + 1} cuts, each trained for {EPOCHS} epochs. Regret is in "
-        "points of validation accuracy against the best cut of the table, cost in percent of the floating-point "
-        "operations of the table.\n\n"
+        "# Which race\n\nMade by `benchmarks/race.py` from race.csv, race-signals.csv and the committed results: "
+        f"{len(tables)} tables ({counted}), each candidate trained for {EPOCHS} epochs.\n\nRegret is in points of "
+        "accuracy after the last epoch, against the best candidate of the table: on validation, by which rules choose "
+        "and the best is found, and on the photos that chose nothing, against the best there. The best of several is "
+        "partly luck, so even what trains everything has a regret on other photos. Cost is in percent of the "
+        "floating-point operations of the table.\n\n![regret against cost](race.svg)\n\n"
     )
     write_text(HERE / "race.md", text + to_markdown(header, lines) + "\n")
+    with use_style(), publish(HERE / "race.svg") as path:
+        draw(document).savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     print((HERE / "race.md").read_text())
+
+
+def draw(document: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Return the figure: mean regret of each rule against its cost, on validation and on other photos."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, key, title in zip(
+        panels, ("mean_regret", "mean_other_regret"), ("on validation", "on photos that chose nothing"), strict=True
+    ):
+        for rule, found in document.items():
+            place = (100 * found["cost"], found[key])
+            axes.plot(*place, "o", color=INK, markersize=4)
+            axes.annotate(rule, place, xytext=(5, 3), textcoords="offset points", fontsize=7, color=FAINT)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlabel("cost of choosing, % of the table's FLOPs")
+        axes.set_title(f"mean regret {title}")
+    panels[0].set_ylabel("points of accuracy")
+    panels[0].set_ylim(bottom=0)
+    return figure
 
 
 def main() -> None:
@@ -276,13 +468,18 @@ def main() -> None:
     measured.add_argument("name")
     measured.add_argument("photos")
     measured.add_argument("--size", type=int, default=128)
+    measured.add_argument("--train", type=float, default=0.6)
+    measured.add_argument("--validation", type=float, default=0.4)
+    measured.add_argument("--seed", type=int, action="append")
     one = commands.add_parser("train")
     one.add_argument("name")
     one.add_argument("backbone")
     one.add_argument("seed", type=int)
     arguments = parser.parse_args()
     if arguments.command == "measure":
-        measure(arguments.name, arguments.photos, arguments.size)
+        shares = {"train": arguments.train, "validation": arguments.validation}
+        shares["test"] = round(1 - sum(shares.values()), 6)
+        measure(arguments.name, arguments.photos, arguments.size, shares, arguments.seed or [1, 2, 3])
     elif arguments.command == "train":
         train(arguments.name, arguments.backbone, arguments.seed)
     else:
