@@ -2,6 +2,7 @@
 
     ./run python benchmarks/parallel.py --turns 3
     ./run python benchmarks/parallel.py cluster
+    ./run python benchmarks/parallel.py project
 
 Eight shallow runs (a head on a small frozen MobileNetV3, each with a learning rate of its own) on drawn flowers, one
 thread each (`compute.threads: 1`). Photos, records and first weights are made once; then the runs and their
@@ -16,12 +17,17 @@ on this machine, and on one of which a worker is killed a second after the first
 in its place. Photos, records and first weights lie in a remote, a folder. Each worker has a folder of its own. Wall
 time is that of the command, CPU time that of all processes, those of the cluster too and the killed one's training not.
 
-Writes parallel.json and parallel.md beside this file, with `cluster` parallel-cluster.json and parallel-cluster.md. It
-needs an otherwise idle machine, and some twenty minutes on two cores.
+With `project` nothing is measured: the table of params.yaml is scheduled by the times that metrics/timing has of its
+stages, a stage that is ready and has most behind it first, on so many places as there are jobs at a time.
+
+Writes parallel.json and parallel.md beside this file, with `cluster` parallel-cluster.json and .md, with `project`
+parallel-project.json and .md. It needs an otherwise idle machine, and some twenty minutes on two cores.
 """
 
 import argparse
 import contextlib
+import heapq
+import math
 import os
 import pathlib
 import platform
@@ -43,13 +49,17 @@ from thaw.base import paths
 from thaw.base.errors import run_program
 from thaw.base.files import write_json, write_text
 from thaw.base.progress import track
+from thaw.cli.forecast import count_repeats
 from thaw.cli.workspaces import CODE, make_workspace
 from thaw.comparison.words import to_markdown
-from thaw.config.loading import read_yaml
+from thaw.config.loading import load, read_yaml
 from thaw.config.presets import ROOT, read_preset
+from thaw.engine.costs import SECONDS, Cost, find_chains, read_costs
+from thaw.engine.pipeline import Step, open_pipeline
 
 RUNS = 8
 WORKERS = 3
+SENT = 15.0  # seconds, assumed for a stage on a cluster: 1.7 GB at a gigabit a second
 SHARED = ("preprocess", "weights")  # what is made before the clock starts
 TARGETS = ("train_frozen", "evaluate_frozen")
 TIMED = re.compile(r"timing")  # in the path of an output whose digest is of measured times
@@ -203,6 +213,59 @@ def describe_cluster(result: Mapping[str, Any]) -> str:
     return f"{to_markdown(['', 'wall, s', 'CPU, s', 'equal dvc.lock'], rows)}\n\n{told}\n"
 
 
+def schedule(steps: Sequence[Step], costs: Mapping[str, Cost], jobs: int, added: float) -> float:
+    """Return the seconds until the last of `steps` has ended, `jobs` at a time; each takes `added` more than its cost.
+
+    `steps` has what is read first. Of those that are ready the one with the longest chain behind it starts first.
+    """
+    chains, ended = find_chains(steps, costs), dict.fromkeys((step.name for step in steps), math.inf)
+    waiting, running, now = {step.name: step for step in steps}, list[tuple[float, str]](), 0.0
+    while waiting or running:
+        ready = [name for name, step in waiting.items() if all(ended[before] <= now for before in step.upstream)]
+        for name in sorted(ready, key=lambda name: -chains[name])[: jobs - len(running)]:
+            heapq.heappush(running, (now + costs[name].seconds + added, waiting.pop(name).name))
+        now, name = heapq.heappop(running)
+        ended[name] = now
+    return now
+
+
+def project() -> dict[str, Any]:
+    """Return the hours of the table of params.yaml one stage after the other, side by side, and on a cluster."""
+    with open_pipeline() as pipeline:
+        steps = pipeline.read_steps([], True)
+    params = load()
+    costs = count_repeats(read_costs(steps), params)
+    ways = {
+        f"one after the other, {params.compute.threads} cores": (1, 0.0),
+        f"`thaw repro` on 16 cores: {16 // params.compute.threads} stages at a time": (
+            16 // params.compute.threads,
+            0.0,
+        ),
+        f"8 workers of {params.compute.threads} cores": (8, SENT),
+    }
+    longest = max(find_chains(steps, costs).values())
+    rows = [
+        {"way": way, "hours": round(schedule(steps, costs, jobs, added) / 3600, 2)}
+        for way, (jobs, added) in ways.items()
+    ]
+    return {"stages": len(steps), "threads": params.compute.threads, "longest": round(longest / 3600, 2), "ways": rows}
+
+
+def describe_projection(result: Mapping[str, Any]) -> str:
+    """Return those hours as a table in Markdown, with what they assume."""
+    first = result["ways"][0]["hours"]
+    rows = [[row["way"], f"{row['hours']:.1f}", f"{first / row['hours']:.1f}"] for row in result["ways"]]
+    told = (
+        f"A projection for the {result['stages']} stages of params.yaml, nothing cached. Assumed: a stage takes what "
+        "metrics/timing says of it, on every machine and beside any other; seeds and folds take what as many trainings "
+        f"of the run took; a stage that measures no time takes {SECONDS:.0f} s; memory is enough; on a cluster every "
+        f"stage takes {SENT:.0f} s more, for what is pulled and pushed. A store of activations that one run filled for "
+        "others is filled by each worker again, which is not counted. The longest chain of stages, which no number of "
+        f"machines shortens, takes {result['longest']:.1f} hours."
+    )
+    return f"{to_markdown(['', 'hours', 'times as fast'], rows)}\n\n{told}\n"
+
+
 def describe(result: Mapping[str, Any]) -> str:
     """Return the result as a table in Markdown."""
     rows = []
@@ -218,7 +281,7 @@ def describe(result: Mapping[str, Any]) -> str:
 def main() -> None:
     """Make what both sides share, measure them in turns, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", nargs="?", choices=["machine", "cluster"], default="machine")
+    parser.add_argument("what", nargs="?", choices=["machine", "cluster", "project"], default="machine")
     parser.add_argument("--turns", type=int, default=3, help="of each side (default: 3)")
     parser.add_argument("--jobs", type=int, default=2, help="of thaw repro (default: 2)")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"in the table (default: {RUNS})")
@@ -228,6 +291,9 @@ def main() -> None:
         "--results", type=pathlib.Path, default=pathlib.Path(__file__).parent, help="folder to write to"
     )
     arguments = parser.parse_args()
+    if arguments.what == "project":
+        write(arguments.results / "parallel-project", project(), describe_projection)
+        return
     seconds: dict[str, dict[str, list[float]]] = {
         name: {"sequential": [], "parallel": []} for name in ("table", "warm")
     }
