@@ -1,6 +1,7 @@
-"""Measures how fast the store is filled by each engine of forward passes on this machine.
+"""Measures how fast the store is filled by each engine of forward passes on this machine, and what that costs.
 
     ./run python benchmarks/forward.py
+    ./run python benchmarks/forward.py accuracy
 
 The networks are MobileNet, MobileNetV2 and ResNet50 at 224 pixels with random weights, whole up to their pooled
 features, and the photos are drawn: nothing has to run before but the installation of OpenVINO (docs/forward.md). The
@@ -8,6 +9,10 @@ engines take turns, each of which fills an empty store twice: with one batch, an
 longer by those batches, which gives the rate; the first is mostly the time in which the pass is made ready. The medians
 of five turns count. Writes forward.json and forward.md beside itself. It needs an otherwise idle machine, and some ten
 minutes on two cores.
+
+With `accuracy` the frozen runs of params.yaml are trained by each engine, from the features that it stores, and scored
+by it on validation and test, which are compared with Keras photo by photo (McNemar's exact test). It needs the records
+and the pretrained weights of the real job, and writes forward-accuracy.json and forward-accuracy.md.
 """
 
 import argparse
@@ -29,19 +34,25 @@ from thaw.base.determinism import configure
 from thaw.base.engines import import_openvino, list_capabilities
 from thaw.base.errors import InputError, run_program
 from thaw.base.files import write_json, write_text
+from thaw.base.names import PRETRAINED
 from thaw.base.progress import track
 from thaw.base.quiet import keras, tf
 from thaw.base.sections import Compute, Forward
+from thaw.comparison.inference import mcnemar
 from thaw.comparison.words import to_markdown
+from thaw.config.checking import Params
 from thaw.config.loading import load
 from thaw.config.presets import ROOT
 from thaw.drawn.flowers import FLOWERS, draw
 from thaw.networks.classifiers import Network, build_classifier
 from thaw.networks.sections import Head
+from thaw.records import reading
 from thaw.records.sections import Image
 from thaw.records.writing import write_records
 from thaw.store.filling import open_part
 from thaw.store.prefixes import FILL_BATCH, Images, Prefix
+from thaw.training.repeating import Repeated, place_parts, train_again
+from thaw.training.runs import Setting, read_start
 
 HERE = pathlib.Path(__file__).resolve().parent
 NETWORKS, SIZE = ("MobileNet", "MobileNetV2", "ResNet50"), 224
@@ -56,6 +67,7 @@ TO_REACH = {"openvino, float32": 1.25, "openvino, bfloat16": 2.2}  # times the r
 def main() -> None:
     """Measure all engines, print the page and write the two files."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=["rate", "accuracy"], default="rate")
     parser.add_argument("--turns", type=int, default=5, help="of each engine (default: 5)")
     parser.add_argument("--batches", type=int, default=20, help="that a turn is measured over (default: 20)")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="(default: all)")
@@ -65,6 +77,20 @@ def main() -> None:
     params = load(ROOT / paths.PARAMS)
     engines = ENGINES | (BFLOAT16 if "BF16" in list_capabilities() else {})
     configure(params.compute, params.training.seed)
+    versions = {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "openvino": import_openvino().__version__,
+    }
+    machine = {**describe_machine(params.compute), "calculates_in": list_capabilities()}
+    if arguments.what == "accuracy":
+        scored = {run: compare_accuracies(run, engines, params) for run in params.frozen}
+        result = {"runs": scored, "machine": machine, "versions": versions}
+        write_json(results / "forward-accuracy.json", result)
+        write_text(results / "forward-accuracy.md", write_accuracies(result))
+        print(write_accuracies(result))
+        return
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
         os.chdir(scratch)
         write_photos(batches)
@@ -74,13 +100,8 @@ def main() -> None:
         "batch": FILL_BATCH,
         "photos": FILL_BATCH * batches,
         "turns": turns,
-        "machine": {**describe_machine(params.compute), "calculates_in": list_capabilities()},
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "openvino": import_openvino().__version__,
-        },
+        "machine": machine,
+        "versions": versions,
     }
     write_json(results / "forward.json", result)
     write_text(results / "forward.md", write_page(result))
@@ -140,6 +161,50 @@ def fill(name: str, network: Network, compute: Compute, part: str) -> tuple[floa
     if source is None:
         raise InputError(f"benchmarks: {tempfile.gettempdir()} must have room for the store")
     return seconds, np.array(source.inputs)
+
+
+def compare_accuracies(name: str, engines: dict[str, Forward], params: Params) -> dict[str, Any]:
+    """Return how right a frozen run is by each engine on validation and test together, and against Keras."""
+    run, rows = params.frozen[name], place_parts(paths.RECORDS)
+    labels = np.concatenate([reading.read_labels(paths.RECORDS, part)[0] for part in ("validation", "test")])
+    repeated = Repeated(name, [run], read_start(PRETRAINED + run.backbone), 1)
+    found: dict[str, Any] = {}
+    right: dict[str, np.ndarray] = {}
+    for engine, forward in track(engines.items(), name, len(engines), "engines"):
+        setting = Setting(params.training, params.compute.model_copy(update={"forward": forward}), paths.RECORDS)
+        again = train_again(repeated, setting, rows["train"], [rows["validation"], rows["test"]])
+        right[engine] = np.concatenate(again.logits).argmax(axis=1) == labels
+        paired = mcnemar(right[engine], right[KERAS])
+        found[engine] = {
+            "photos": len(labels),
+            "right": int(right[engine].sum()),
+            "gained": paired.first_only,
+            "lost": paired.second_only,
+            "p": round(paired.p, 4),
+        }
+    return found
+
+
+def write_accuracies(result: dict[str, Any]) -> str:
+    """Return those as a page in Markdown."""
+    rows = [
+        [
+            run,
+            engine,
+            f"{100 * found['right'] / found['photos']:.2f}",
+            *([str(found["gained"]), str(found["lost"]), f"{found['p']:.2f}"] if engine != KERAS else ["", "", ""]),
+        ]
+        for run, engines in result["runs"].items()
+        for engine, found in engines.items()
+    ]
+    photos = next(iter(next(iter(result["runs"].values())).values()))["photos"]
+    return (
+        f"# What an engine costs in accuracy\n\nFrozen runs of params.yaml, trained and scored by each engine: "
+        f"{photos} photos of validation and test. Gained and lost: photos that it alone, or Keras alone, has right; "
+        "p by McNemar's exact test. Written by `forward.py accuracy`.\n\n"
+        f"{to_markdown(['Run', 'Engine', 'Accuracy, %', 'Gained', 'Lost', 'p'], rows)}\n\n"
+        f"{result['machine']['processor']}, {result['machine']['threads']} threads.\n"
+    )
 
 
 def write_page(result: dict[str, Any]) -> str:
