@@ -153,8 +153,8 @@ def _show_overview(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
     drawn = f" ({len(shown)} are drawn)" if len(shown) < len(runs) else ""
     return Drawing(
         "overview",
-        f"{_count_runs(runs, part)}{drawn}, each with its 95 % interval, and how far each lies from the best on validation, "
-        f"{escape(best)}, which has {score}",
+        f"{_count_runs(runs, part)}{drawn}, each with its 95 % interval, and how far each lies from the best on "
+        f"validation, {escape(best)}, which has {score}",
         runs[["run", "unfrozen", "family", "part", "accuracy", "low", "high", *differences, "footnote"]],
         functools.partial(plotting.draw_overview, shown, part, best, results.notes, margin=margin),
     )
