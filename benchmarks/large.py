@@ -11,14 +11,15 @@ cache. Beside that, DVC adds the same photos as one file, a tar. Memory is the s
 hold, the stage's and DVC's by themselves, as looked at five times a second. Photos and workspaces lie in a temporary
 folder, some 5 GB at the most, and are removed.
 
-`runs` trains one small run on drawn flowers, makes the files of 1,000 runs out of its own (their rates differ, and so do
-some of their answers), and measures what is done with such a table: the check, `dvc status`, `dvc repro --dry`, the
+`runs` trains one small run on drawn flowers, makes the files of 1,000 runs out of its own (their rates differ, and so
+do some of their answers), and measures what is done with such a table: the check, `dvc status`, `dvc repro --dry`, the
 forecast, DVC's own share of one stage, and the report.
 
 Each writes its half of large.json and of large.md beside this file.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import multiprocessing
@@ -64,54 +65,61 @@ CHECK = [*PYTHON, "-m", "thaw.config.starting", "repro"]
 
 
 class Watched(NamedTuple):
-    """What a command took: of all its processes, and of the one that runs a script of stages/."""
+    """What a command took: of all its processes, and of those that run a script of stages/."""
 
     seconds: float
+    cpu: float  # seconds, of all together
     peak: int  # MiB, of all together
     stage_seconds: float  # 0 where no stage ran
+    stage_cpu: float
     stage_peak: int
 
-    @property
-    def around(self) -> float:
-        """The seconds in which no stage ran."""
-        return self.seconds - self.stage_seconds
+
+class Look(NamedTuple):
+    """What a process was seen to have."""
+
+    process: int
+    of_stage: bool  # it runs a script of stages/
+    created: float
+    memory: int  # bytes
+    cpu: float  # seconds
 
 
-def watch(words: Sequence[str], folder: pathlib.Path, **variables: str) -> Watched:
+def watch(words: Sequence[str], folder: pathlib.Path) -> Watched:
     """Run a command in `folder` and return what it took; raises RuntimeError, with its last words, where it fails."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "src"),
-        "THAW_STORE": str(folder / ".thaw/store"),
-        **variables,
-    }
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "THAW_STORE": str(folder / ".thaw/store")}
     peak = stage_peak = 0
-    first, last, begun = math.inf, -math.inf, time.time()
+    seen: dict[int, Look] = {}
+    last, begun = 0.0, time.time()
     with tempfile.TemporaryFile("w+") as output:
         process = psutil.Popen(words, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         while process.poll() is None:
-            held = read_memory(process)
-            of_stage = [(created, memory) for script, created, memory in held if script]
-            peak = max(peak, sum(memory for _, _, memory in held))
-            if of_stage:
-                first, last = min(first, *(created for created, _ in of_stage)), time.time()
-                stage_peak = max(stage_peak, sum(memory for _, memory in of_stage))
+            looks = look_at(process)
+            seen |= {look.process: look for look in looks}
+            peak = max(peak, sum(look.memory for look in looks))
+            if any(look.of_stage for look in looks):
+                last = time.time()
+                stage_peak = max(stage_peak, sum(look.memory for look in looks if look.of_stage))
             time.sleep(BETWEEN)
         seconds = time.time() - begun
         if process.returncode:
             output.seek(0)
             raise RuntimeError(f"{' '.join(words)} failed:\n{output.read()[-2000:]}")
-    return Watched(seconds, peak >> 20, max(0.0, last - first), stage_peak >> 20)
+    stage = [look for look in seen.values() if look.of_stage]
+    took = last - min((look.created for look in stage), default=last)
+    cpu = sum(look.cpu for look in seen.values())
+    return Watched(seconds, cpu, peak >> 20, took, sum(look.cpu for look in stage), stage_peak >> 20)
 
 
-def read_memory(process: psutil.Process) -> list[tuple[bool, float, int]]:
-    """Return (whether it runs a script of stages/, when it was created, bytes held) of a process and what it started."""
+def look_at(process: psutil.Process) -> list[Look]:
+    """Return a Look at a process and at each that it started."""
     found = []
     for each in [process, *process.children(recursive=True)]:
         try:
             with each.oneshot():
-                script = any(word.startswith("stages/") for word in each.cmdline())
-                found.append((script, each.create_time(), each.memory_info().rss))
+                of_stage = any(word.startswith("stages/") for word in each.cmdline())
+                cpu = sum(each.cpu_times()[:2])
+                found.append(Look(each.pid, of_stage, each.create_time(), each.memory_info().rss, cpu))
         except psutil.Error:  # it has just ended
             continue
     return found
@@ -167,9 +175,10 @@ def measure_photos(photos: pathlib.Path, count: int, folder: pathlib.Path) -> di
 
 def tell(watched: Watched) -> dict[str, float]:
     """Return what was Watched as JSON has it."""
-    told = {"seconds": round(watched.seconds, 1), "peak_mib": watched.peak}
+    told = {"seconds": round(watched.seconds, 1), "cpu_seconds": round(watched.cpu, 1), "peak_mib": watched.peak}
     if watched.stage_seconds:
-        told |= {"stage_seconds": round(watched.stage_seconds, 1), "stage_peak_mib": watched.stage_peak}
+        told |= {"stage_seconds": round(watched.stage_seconds, 1), "stage_cpu_seconds": round(watched.stage_cpu, 1)}
+        told["stage_peak_mib"] = watched.stage_peak
     return told
 
 
@@ -195,11 +204,15 @@ def describe_photos(rows: Sequence[Mapping[str, Any]]) -> str:
     for stage in STAGES:
         own = [row[stage]["stage_seconds"] for row in rows]
         add(f"`{stage}`, s", [f"{seconds:.1f}" for seconds in own], find_exponent(rows, stage, "stage_seconds"))
+        cpu = [row[stage]["stage_cpu_seconds"] for row in rows]
+        add(f"`{stage}`, CPU s", [f"{seconds:.1f}" for seconds in cpu], find_exponent(rows, stage, "stage_cpu_seconds"))
         rates = [row["photos"] / seconds for row, seconds in zip(rows, own, strict=True)]
         add(f"`{stage}`, photos/s", [f"{rate:,.0f}" for rate in rates])
         add(f"`{stage}`, MiB at the peak", [f"{row[stage]['stage_peak_mib']:,}" for row in rows])
         around = [row[stage]["seconds"] - row[stage]["stage_seconds"] for row in rows]
         add(f"DVC around `{stage}`, s", [f"{seconds:.1f}" for seconds in around])
+        around = [row[stage]["cpu_seconds"] - row[stage]["stage_cpu_seconds"] for row in rows]
+        add(f"DVC around `{stage}`, CPU s", [f"{seconds:.1f}" for seconds in around])
         add(f"DVC and `{stage}`, MiB at the peak", [f"{row[stage]['peak_mib']:,}" for row in rows])
     add("`dvc status` of the three, s", [f"{row['unchanged']['seconds']:.1f}" for row in rows])
     add("`dvc add` of the photos as one tar, s", [f"{row['packed']['seconds']:.1f}" for row in rows])
@@ -295,7 +308,6 @@ def cut_entry(lock: str, stage: str) -> str:
 
 def replace_digests(entry: str, files: Mapping[str, bytes]) -> str:
     """Return an entry of dvc.lock with the digest and the size of each of `files` (path: content) in it."""
-    import hashlib
 
     def put(found: re.Match[str]) -> str:
         content = files.get(found[2])
@@ -363,9 +375,8 @@ def write(place: pathlib.Path, half: str, result: Any) -> None:
     document[half] = {"machine": f"{machine}, {platform.system()}", "measured": result}
     write_json(file, document)
     tells = {"photos": describe_photos, "runs": describe_runs}
-    parts = [
-        f"{tells[key](document[key]['measured'])}\n\n{document[key]['machine']}." for key in tells if key in document
-    ]
+    halves = {key: document[key] for key in tells if key in document}
+    parts = [f"{tells[key](part['measured'])}\n\n{part['machine']}." for key, part in halves.items()]
     page = "\n\n".join(["Written by `large.py`.", *parts]) + "\n"
     write_text(place.with_suffix(".md"), page)
     print(page)
@@ -390,7 +401,7 @@ def main() -> None:
         for start, count in zip([0, *arguments.counts], arguments.counts, strict=False):
             draw_photos(folder / "photos", start, count)
             rows.append(measure_photos(folder / "photos", count, folder / "workspace"))
-    write(arguments.results / "large", "photos", rows)
+            write(arguments.results / "large", "photos", rows)
 
 
 if __name__ == "__main__":
