@@ -50,13 +50,16 @@ from thaw.cli.workspaces import make_workspace
 from thaw.comparison.words import to_markdown
 from thaw.config.inputs import DATASET, KNOWN
 from thaw.config.presets import ROOT, read_preset
+from thaw.split.near_duplicates import chain_near_duplicates
 
 COUNTS = (10_000, 30_000, 100_000)
 CLASSES, SIDE = 10, 80  # of the photos, pixels
 COPIES = 50  # one photo in so many is a copy of its neighbour
+BITS = 8  # by which near duplicates may differ
 RUNS = 1000
 STAGES = ("download", "split", "preprocess")
 ORIGINAL = "original"  # the run that is trained
+SEARCHES = {"random": "hashes at random", "alike": "hashes that differ in 16 bits at most"}
 BETWEEN = 0.2  # seconds between two looks at the processes
 
 PYTHON = [sys.executable, "-P"]
@@ -148,7 +151,7 @@ def make_document(photos: pathlib.Path) -> dict[str, Any]:
     """Return the parameters of a table on a folder of photos; none of its runs is trained."""
     document = read_preset("demo")
     document["dataset"] = {"source": "folder", "path": str(photos), "digest": None}
-    document["split"] |= {"train": 0.75, "validation": 0.15, "test": 0.1, "near_duplicate_bits": 8}
+    document["split"] |= {"train": 0.75, "validation": 0.15, "test": 0.1, "near_duplicate_bits": BITS}
     document["image"] = {"size": 64, "shards": 4}
     return {**document, "finetune": {}, "replicates": {}, "folds": {}, "export": {}, "explain": {}}
 
@@ -164,6 +167,8 @@ def measure_photos(photos: pathlib.Path, count: int, folder: pathlib.Path) -> di
         say(f"large: {count:,} photos: {stage}")
         row[stage] = tell(watch([*DVC, "repro", "--single-item", stage], folder))
     row["unchanged"] = tell(watch([*DVC, "status", *STAGES], folder))
+    hashes = np.random.default_rng(0).integers(0, 2**64, count, dtype=np.uint64)
+    row["search"] = {"random": time_search(hashes), "alike": time_search(hashes & np.uint64(0xFFFF))}
     row["near_duplicate_groups"] = read_json(folder / paths.SPLIT_COUNTS)["split"]["near_duplicate_groups"]
     say(f"large: {count:,} photos: as one file")
     with tarfile.open(folder / "packed.tar", "w") as packed:
@@ -171,6 +176,13 @@ def measure_photos(photos: pathlib.Path, count: int, folder: pathlib.Path) -> di
     row["packed"] = tell(watch([*DVC, "add", "--quiet", "packed.tar"], folder))
     shutil.rmtree(folder)
     return row
+
+
+def time_search(hashes: np.ndarray) -> float:
+    """Return the CPU seconds in which hashes (n,) uint64 are searched for chains of near duplicates."""
+    begun = time.process_time()
+    chain_near_duplicates(hashes.tolist(), BITS)
+    return round(time.process_time() - begun, 2)
 
 
 def tell(watched: Watched) -> dict[str, float]:
@@ -214,6 +226,8 @@ def describe_photos(rows: Sequence[Mapping[str, Any]]) -> str:
         around = [row[stage]["cpu_seconds"] - row[stage]["stage_cpu_seconds"] for row in rows]
         add(f"DVC around `{stage}`, CPU s", [f"{seconds:.1f}" for seconds in around])
         add(f"DVC and `{stage}`, MiB at the peak", [f"{row[stage]['peak_mib']:,}" for row in rows])
+    for kind, words in SEARCHES.items():
+        add(f"search among as many {words}, CPU s", [f"{row['search'][kind]:.2f}" for row in rows])
     add("`dvc status` of the three, s", [f"{row['unchanged']['seconds']:.1f}" for row in rows])
     add("`dvc add` of the photos as one tar, s", [f"{row['packed']['seconds']:.1f}" for row in rows])
     add("digests that the check keeps, MB", [f"{row['digests_bytes'] / 1e6:.1f}" for row in rows])
