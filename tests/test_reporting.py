@@ -879,3 +879,32 @@ def test_a_damaged_document_of_a_race_is_a_fault_that_names_its_file(
     add_race(params, folder, RACE | change)
     with pytest.raises(InputError, match=r"metrics/train/wide-blocks-2\.json: wide-blocks-2\.race\."):
         results.read_results(params, folder)
+
+
+def test_of_many_runs_the_best_are_shown_and_all_are_in_the_tables_and_corrected_for(
+    params: Params, folder: pathlib.Path, unsaved: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thaw.comparison.results.MOST_SHOWN", 1)
+    # The best is wide-blocks-2, which starts from wide.
+    page = read_page(folder, params)
+    for heading in ("Comparison", "Which differences are real", "How the runs trained", "Every number"):
+        section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        assert "| wide-layers-3" not in section
+        assert re.search(r"\| \**wide\**[⁰¹²³⁴-⁹]* \|", section)
+    assert "Of 4 runs the tables have 3" in page
+    assert {path.stem for path in (folder / "report/figures").glob("curves-*.svg")} == {
+        f"curves-{name}" for name in ("baseline_cnn", "wide", "wide-blocks-2")
+    }
+    assert set(pd.read_csv(folder / "plots/accuracy.csv")["run"]) == set(OUTCOMES)
+    assert set(pd.read_csv(folder / "report/figures/overview.csv")["run"]) == set(OUTCOMES)
+    pairs_ = pd.read_csv(folder / "plots/pairs.csv")
+    assert set(pairs_.loc[pairs_["question"] == "best", "second"]) == {*OUTCOMES} - {"wide-blocks-2"}
+
+
+def test_the_page_is_the_same_where_all_runs_are_shown(
+    params: Params, folder: pathlib.Path, undrawn: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = read_page(folder, params)
+    monkeypatch.setattr("thaw.comparison.results.MOST_SHOWN", 4)
+    assert read_page(folder, params) == page
+    assert "the tables have" not in page

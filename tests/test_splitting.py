@@ -23,6 +23,7 @@ from thaw.split.near_duplicates import (
     group_near_duplicates,
     hash_photos,
 )
+from thaw.split.neighbours import list_masks
 from thaw.split.parts import read_manifest, split_photos
 from thaw.split.sections import Split
 
@@ -358,28 +359,70 @@ def find_near(hashes: Sequence[int], position: int) -> list[int]:
     return [other for other, value in enumerate(hashes) if (value ^ hashes[position]).bit_count() <= 1]
 
 
-@pytest.mark.parametrize("block", [1, 1000, 2**20])
-def test_chains_are_what_a_flood_reaches_whatever_the_size_of_the_blocks(
-    close: list[int], block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("thaw.split.near_duplicates.BLOCK", block)
-    monkeypatch.setattr("thaw.split.near_duplicates.LINKS", block)
-    expected: list[int | None] = [None] * 300
-    for start in range(300):
+def flood(hashes: Sequence[int], bits: int) -> list[int | None]:
+    """Return the first member of the chain of each hash, as the definition has it."""
+    chains: list[int | None] = [None] * len(hashes)
+    for start in range(len(hashes)):
         todo = [start]
         while todo:
             position = todo.pop()
-            if expected[position] is None:
-                expected[position] = start
-                todo += find_near(close, position)
-    assert chain_near_duplicates(close, 1).tolist() == expected
+            if chains[position] is None:
+                chains[position] = start
+                todo += [other for other, value in enumerate(hashes) if (value ^ hashes[position]).bit_count() <= bits]
+    return chains
+
+
+def draw_sets() -> dict[str, list[int]]:
+    """Return some 150 hashes each: at random, all alike, in a chain, in two clusters, and in a corner."""
+    rng = random.Random(7)
+
+    def blur(value: int, most: int) -> int:
+        return value ^ sum(1 << bit for bit in rng.sample(range(64), rng.randrange(most + 1)))
+
+    centres = [rng.getrandbits(64) for _ in range(2)]
+    chain = [0]
+    for _ in range(149):
+        chain.append(blur(chain[-1], 6))
+    return {
+        "random": [rng.getrandbits(64) for _ in range(75)] * 2,
+        "alike": [blur(centres[0], 3) for _ in range(150)],
+        "chain": rng.sample(chain, 150),
+        "clusters": [blur(rng.choice(centres), 9) for _ in range(150)],
+        "corner": [rng.getrandbits(9) for _ in range(150)],
+    }
+
+
+@pytest.mark.parametrize("bits", [0, 1, 6, 8, 16])
+@pytest.mark.parametrize("limits", [{}, {"BLOCK": 1, "LINKS": 1, "LARGE": 3}, {"BLOCK": 1000, "LARGE": 0}])
+@pytest.mark.parametrize("costly", [False, True], ids=["one table", "many tables"])
+def test_chains_are_what_a_flood_reaches_however_hashes_are_compared(
+    costly: bool, limits: dict[str, int], bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if costly:  # to compare in a row
+        monkeypatch.setattr("thaw.split.neighbours.PER_COMPARISON", 1e6)
+        if bits < 16:  # 17 tables of 3 or 4 bits each are the least there can be
+            assert len(list_masks(150, bits)) > bits
+    for name, value in limits.items():
+        monkeypatch.setattr(f"thaw.split.neighbours.{name}", value)
+    for hashes in draw_sets().values():
+        assert chain_near_duplicates(hashes, bits).tolist() == flood(hashes, bits)
+
+
+@pytest.mark.parametrize("bits", [0, 3, 8, 12])
+@pytest.mark.parametrize("count", [1_000, 100_000, 10_000_000])
+def test_near_hashes_are_equal_in_the_bits_of_a_table(bits: int, count: int) -> None:
+    masks = list_masks(count, bits)
+    rng = random.Random(bits)
+    for _ in range(200):
+        apart = sum(1 << bit for bit in rng.sample(range(64), bits))
+        assert any(not apart & int(mask) for mask in masks)
 
 
 @pytest.mark.parametrize("block", [1, 1000, 2**20])
 def test_groups_are_those_of_their_definition_whatever_the_size_of_the_blocks(
     close: list[int], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("thaw.split.near_duplicates.BLOCK", block)
+    monkeypatch.setattr("thaw.split.neighbours.BLOCK", block)
     near = {position: find_near(close, position) for position in range(300)}
     groups: dict[int, int] = {}
     for position in sorted(near, key=lambda position: -len(near[position])):

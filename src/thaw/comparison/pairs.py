@@ -100,9 +100,7 @@ def read_evidence(results: Results, folder: str | pathlib.Path = ".") -> Evidenc
 def answer_questions(evidence: Evidence) -> Evidence:
     """Return `evidence` with the Pairs that the questions of its own runs ask about, and the best one against each."""
     pairs = judge_questions(evidence, list_questions(evidence.results))
-    evidence = evidence._replace(pairs=pairs)
-    others = [run.name for run in evidence.results.runs if run.name != evidence.best]
-    return evidence._replace(against={name: find_pair(evidence, evidence.best, name) for name in others})
+    return evidence._replace(pairs=pairs, against={pair.second: pair for pair in pairs if pair.question == "best"})
 
 
 def _check_photos(predictions: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> None:
@@ -364,6 +362,7 @@ def describe_differences(evidence: Evidence) -> str:
     if not evidence.pairs:
         return "There is one run: nothing to compare it with."
     photos, margin = evidence.pairs[0].paired.photos, 100 * results.margin
+    shown = {run.name for run in results.shown}
     paragraphs = [
         f"Two runs see the same {photos:,} photos of {results.part}. The difference of their accuracies stands with "
         "its 95 % interval, Newcombe's for paired proportions. “Alone right” are the photos that one of the two "
@@ -378,18 +377,24 @@ def describe_differences(evidence: Evidence) -> str:
         tabulate_best(evidence),
     ]
     for question in ("start", "baseline"):
-        pairs = [pair for pair in evidence.pairs if pair.question == question]
+        pairs = [pair for pair in evidence.pairs if pair.question == question and {pair.first, pair.second} <= shown]
         if pairs:
             paragraphs += [f"**{QUESTIONS[question]}**", _tabulate_pairs(evidence, pairs)]
     return "\n\n".join(paragraphs)
 
 
 def tabulate_best(evidence: Evidence) -> str:
-    """Return the table of the best run against every other, in the order of the comparison."""
+    """Return the table of the best run against every other that is shown, in the order of the comparison."""
+    results, against = evidence.results, evidence.against
     header = ["Run", "Best − run, points", "95 % interval", "Alone right", "p", "Run is"]
     rows = [
-        [escape(name) + evidence.results.marks[name], *_list_pair(pair), find_standing(pair, evidence.results.margin)]
-        for name, pair in evidence.against.items()
+        [
+            escape(run.name) + results.marks[run.name],
+            *_list_pair(against[run.name]),
+            find_standing(against[run.name], results.margin),
+        ]
+        for run in results.shown
+        if run.name in against
     ]
     return to_markdown(header, rows)
 
@@ -430,7 +435,8 @@ def describe_trainings(evidence: Evidence) -> str:
     header += ["Overfitting", "Unstable"]
     for part in parts:
         header += [f"Brier on {part}", f"ECE on {part} %", "If calibrated"]
-    rows = [_list_training(evidence, run, parts) for run in evidence.results.runs]
+    results = evidence.results
+    rows = [_list_training(evidence, run, parts) for run in results.shown if results.has(run)]
     rules = (
         "**Overfitting**: the gap between train and validation accuracy of the finished run is surely above "
         f"{100 * inference.GAP:.0f} points (the low end of its 95 % interval: that of the validation accuracy, "

@@ -25,6 +25,8 @@ from thaw.export.sections import Export
 from thaw.photos.sections import Dataset
 from thaw.training.sections import BaselineRun, FinetuneRun, Folds, FrozenRun, Phase, Replicates
 
+MOST_SHOWN = 60  # runs that have a row in every table of the report, and a panel or a figure of their own
+
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -108,6 +110,18 @@ class Results(NamedTuple):
     def has(self, run: Run) -> bool:
         """Return whether a Run of `listed` has been run."""
         return run.name in self.scores
+
+    @property
+    def shown(self) -> list[Run]:
+        """The Runs of `listed` that the report shows one by one: all or, of more than MOST_SHOWN, these.
+
+        The best on validation, so many of them, the baseline, and the frozen runs that they start from.
+        """
+        if len(self.listed) <= MOST_SHOWN:
+            return self.listed
+        best = {BASELINE, *rank_runs(self)[:MOST_SHOWN]}
+        best |= {run.start for run in self.runs if run.name in best and run.start}
+        return [run for run in self.listed if run.name in best]
 
     @property
     def waiting(self) -> list[Run]:

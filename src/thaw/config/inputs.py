@@ -26,7 +26,8 @@ from thaw.base.files import write_json, write_text
 from thaw.base.progress import track
 from thaw.config.checking import Params
 from thaw.networks.architectures import ARCHITECTURES
-from thaw.photos.places import FILE, NOTHING, find_kind, find_path
+from thaw.photos.places import FILE, NOTHING, find_kind, find_path, scan
+from thaw.photos.places import FOLDER as FOLDER_KIND
 from thaw.photos.sections import Archive, Dataset, Folder, Tfds
 from thaw.weights.sections import Backbone
 
@@ -264,27 +265,32 @@ def _look_at_folder(folder: pathlib.Path, place: str) -> Input:
     from thaw.photos.credits import LISTS
     from thaw.photos.folder import is_visible, read_class_folders
 
+    @functools.cache  # of one Input: what is there is looked at once before it is listed
     def check() -> None:
         next(read_class_folders(folder, place), None)  # which checks the folder before it reads the first photo
 
     def read(digests: Digests) -> Listing:
         check()
-        entries = [entry for entry in folder.iterdir() if is_visible(entry.name)]
-        inside = [file for entry in entries if entry.is_dir() for file in entry.iterdir() if is_visible(file.name)]
-        credits = [entry for entry in entries if entry.name in LISTS]
-        files = [file for file in [*inside, *credits] if find_kind(file) == FILE]
-        total, digested = hashlib.sha256(), digests.find_all(files, "inputs")
-        named = zip((_compose(file.relative_to(folder)) for file in files), digested, strict=True)
-        for name, digest in sorted(named):
+        entries = [(name, kind) for name, kind in scan(folder) if is_visible(name)]
+        names = [
+            f"{name}/{inner}"
+            for name, kind in entries
+            if kind == FOLDER_KIND
+            for inner, kind_inside in scan(folder / name)
+            if kind_inside == FILE and is_visible(inner)
+        ]
+        names += [name for name, kind in entries if name in LISTS and kind == FILE]
+        total, digested = hashlib.sha256(), digests.find_all([folder / name for name in names], "inputs")
+        for name, digest in sorted(zip(map(_compose, names), digested, strict=True)):
             total.update(name + b"\0" + digest.encode() + b"\n")
-        return {"files": len(files), "sha256": total.hexdigest()}
+        return {"files": len(names), "sha256": total.hexdigest()}
 
     return Input(place, folder, read, check)
 
 
-def _compose(name: pathlib.Path) -> bytes:
+def _compose(name: str) -> bytes:
     """Return the bytes of a file's name in the form that is the same on every file system."""
-    return unicodedata.normalize("NFC", name.as_posix()).encode("utf-8", "surrogateescape")
+    return unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
 
 
 def _look_at_weights(path: pathlib.Path, place: str, md5: str | None) -> Input:

@@ -9,7 +9,7 @@ from thaw.base.errors import InputError
 from thaw.base.progress import say
 from thaw.photos.canonical import Photo
 from thaw.photos.credits import LISTS, compose, read_credits
-from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, find_path, is_utf8, show_name
+from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, find_path, is_utf8, scan, show_name
 from thaw.photos.sections import Folder
 
 LARGEST = 2**30  # bytes of a file: it is read whole, and no photo comes near
@@ -94,12 +94,11 @@ def check_size(parts: Parts, size: int, place: str) -> None:
 
 def _list(folder: pathlib.Path) -> Iterator[tuple[Parts, str]]:
     """Yield what lies in `folder`, and in its folders that are not hidden, in the order of the names."""
-    for path in sorted(folder.iterdir()):
-        kind = find_kind(path)
-        yield (path.name,), kind
-        if kind == FOLDER and is_visible(path.name):
-            for inner in sorted(path.iterdir()):
-                yield (path.name, inner.name), find_kind(inner)
+    for name, kind in scan(folder):
+        yield (name,), kind
+        if kind == FOLDER and is_visible(name):
+            for inner, kind_inside in scan(folder / name):
+                yield (name, inner), kind_inside
 
 
 def _count_hidden(entries: Mapping[Parts, str]) -> Counter[str]:

@@ -96,7 +96,8 @@ def name_best(evidence: Evidence) -> str:
         f"{_say_opening(results, best)}. It is the best of {say_count(len(results.runs), 'run')} on validation, with "
         f"{percent(accuracy)} % of {say_count(scores['validation']['photos'], 'photo')}"
     )
-    answer += f"; {' and '.join(equals)} reached the same with no fewer trainable parameters." if equals else "."
+    which = " and ".join(equals) if len(equals) <= MOST_NAMED else say_count(len(equals), "other run")
+    answer += f"; {which} reached the same with no fewer trainable parameters." if equals else "."
     if part == "test":
         return answer + (
             f" On the {scores['test']['photos']:,} photos of test it reaches "
@@ -143,7 +144,7 @@ def _say_equals(evidence: Evidence) -> str:
     if behind:
         verb = "is" if len(behind) == 1 else "are"
         sentences.append(
-            f"{_list_names(results, behind)} {verb} better than it on {results.part}, which decides nothing."
+            f"{_name_few(results, behind)} {verb} better than it on {results.part}, which decides nothing."
         )
     return " ".join(sentences)
 

@@ -49,7 +49,7 @@ def _tabulate_cuts(evidence: Evidence) -> str:
     """Return the table of where each run is cut, the runs of a backbone together."""
     results, rows = evidence.results, []
     for backbone, document in results.weights.items():
-        for run in (run for run in results.runs if run.backbone == backbone):
+        for run in (run for run in results.shown if run.backbone == backbone and results.has(run)):
             share, cut = find_frozen_share(evidence, run.name), evidence.cuts[run.name]
             row = [escape(run.name) + results.marks[run.name], run.unfrozen, code(cut)]
             row += [locate_cut(document["blocks"], cut, share), f"{100 * share:.1f}"]

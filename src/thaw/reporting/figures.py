@@ -42,8 +42,9 @@ def list_drawings(evidence: Evidence, folder: str | pathlib.Path = ".") -> list[
         *_list_reliability(evidence),
         *_list_published(results),
     ]
-    limits = plotting.find_limits(join_histories(evidence, run)[0] for run in results.runs if run.backbone)
-    for run in results.runs:
+    shown = [run for run in results.shown if results.has(run)]
+    limits = plotting.find_limits(join_histories(evidence, run)[0] for run in shown if run.backbone)
+    for run in shown:
         drawings += [_show_curves(evidence, run, limits if run.backbone else None), _show_confusion(evidence, run)]
     return drawings
 
@@ -148,12 +149,14 @@ def _show_overview(evidence: Evidence, runs: pd.DataFrame) -> Drawing:
     margin = results.margin if intervals else None
     rows = [[round(limit, 6) for limit in intervals.get(name, [math.nan] * 3)] for name in runs["run"]]
     runs = runs.assign(**dict(zip(differences, np.array(rows).T, strict=True)))
+    shown = _select_shown(results, runs)
+    drawn = f" ({len(shown)} are drawn)" if len(shown) < len(runs) else ""
     return Drawing(
         "overview",
-        f"{_count_runs(runs, part)}, each with its 95 % interval, and how far each lies from the best on validation, "
-        f"{escape(best)}, which has {score}",
+        f"{_count_runs(runs, part)}{drawn}, each with its 95 % interval, and how far each lies from the best on "
+        f"validation, {escape(best)}, which has {score}",
         runs[["run", "unfrozen", "family", "part", "accuracy", "low", "high", *differences, "footnote"]],
-        functools.partial(plotting.draw_overview, runs, part, best, results.notes, margin=margin),
+        functools.partial(plotting.draw_overview, shown, part, best, results.notes, margin=margin),
     )
 
 
@@ -173,7 +176,8 @@ def _list_cuts(evidence: Evidence, runs: pd.DataFrame) -> list[Drawing]:
     table = pd.DataFrame(rows, columns=["backbone", "block_or_run", "ends_or_is_cut_after", "flops_before"])
     count = say_count(len(strips), "backbone")
     words = f"the blocks of {count}, and below each the runs: what is frozen before the cut, and what lies behind it"
-    return [Drawing("cuts", words, table, functools.partial(plotting.draw_cuts, strips, shown, results.notes))]
+    drawn = _select_shown(results, shown)
+    return [Drawing("cuts", words, table, functools.partial(plotting.draw_cuts, strips, drawn, results.notes))]
 
 
 def _show_tradeoff(
@@ -222,12 +226,14 @@ def _list_reliability(evidence: Evidence) -> list[Drawing]:
     """Return the Drawing of the reliability diagrams, none where no run has probabilities that are numbers."""
     results, part = evidence.results, evidence.results.part
     panels, tables, errors = [], [], {}
+    shown = {run.name for run in results.shown}
     for run in results.runs:
         found = find_calibration(evidence, run.name, part)
         if found:
             error, bins = found
             errors[run.name] = error
-            panels.append(plotting.Reliability(run.name + results.marks[run.name], error, bins))
+            if run.name in shown:
+                panels.append(plotting.Reliability(run.name + results.marks[run.name], error, bins))
             tables.append(bins.round(6).assign(run=run.name, calibration_error=round(error, 6)))
     if not panels:
         return []
@@ -314,6 +320,11 @@ def _show_confusion(evidence: Evidence, run: Run) -> Drawing:
         cells.stack().rename("photos").reset_index(),
         functools.partial(plotting.draw_confusion, counts, classes, title, find_notes(results, run)),
     )
+
+
+def _select_shown(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `runs`, a table with a column run, that are drawn where each has a place of its own."""
+    return runs[runs["run"].isin([run.name for run in results.shown])].reset_index(drop=True)
 
 
 def _count_runs(runs: pd.DataFrame, part: str) -> str:

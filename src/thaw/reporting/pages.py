@@ -20,7 +20,7 @@ from thaw.comparison.pairs import Evidence, describe_differences, describe_train
 from thaw.comparison.published import describe_published, list_reports
 from thaw.comparison.races import describe_races
 from thaw.comparison.repeats import Repeats, describe_repeats
-from thaw.comparison.results import Results, Run, read_metrics
+from thaw.comparison.results import MOST_SHOWN, Results, Run, read_metrics
 from thaw.comparison.words import NO_TEST, code, escape, say_count, to_markdown
 from thaw.evaluation.latency import BATCHES
 from thaw.reporting.answer import name_best, summarize_answer, write_lead, write_verdict
@@ -136,7 +136,8 @@ def _write(findings: Findings, own: Mapping[str, str]) -> str:
         trainings=describe_trainings(evidence),
         claims=describe_claims(evidence) if ours else "",
         published=describe_published(results) if ours else "",
-        runs=[run.name for run in results.runs],
+        shown=say_shown(results),
+        runs=[run.name for run in results.shown if results.has(run)],
         everything=tabulate_in_markdown(evidence),
         **own,
     )
@@ -165,7 +166,20 @@ def write_costs(
         exports=tabulate_export_times(exports, results),
         alone=BATCHES[1],
         preprocess=read_metrics(pathlib.Path(folder) / paths.PREPROCESSING_TIME, "preprocess"),
+        shown=say_shown(results),
         notes=_list_notes(results),
+    )
+
+
+def say_shown(results: Results) -> str:
+    """Return the paragraph on which runs are shown and where the others are, or nothing where all are."""
+    if len(results.shown) == len(results.listed):
+        return ""
+    return (
+        f"Of {len(results.listed):,} runs the tables have {len(results.shown)}, and so have the figures in which each "
+        f"run has a place: the {MOST_SHOWN} best on validation, the baseline, and the frozen runs that they start "
+        f"from. All are tested, and corrected for; every run is in [accuracy.csv](../{paths.ACCURACIES}) and "
+        f"[pairs.csv](../{paths.PAIRS})."
     )
 
 
@@ -230,7 +244,7 @@ def tabulate_latencies(results: Results, latencies: Mapping[str, Latency]) -> st
 def _tabulate_trainings(results: Results, folder: str | pathlib.Path) -> str:
     """Return as a Markdown table the time and memory of each run's training."""
     rows = []
-    for run in results.runs:
+    for run in filter(results.has, results.shown):
         train = read_training_time(run.name, folder)
         seconds = train["seconds"]
         name = escape(run.name) + results.marks[run.name]
@@ -243,12 +257,15 @@ def _tabulate_trainings(results: Results, folder: str | pathlib.Path) -> str:
 
 
 def _list_processors(results: Results, folder: str | pathlib.Path) -> list[str]:
-    """Return a line of Markdown for each kind of processor that runs were trained on, with their names."""
+    """Return a line of Markdown for each kind of processor that runs were trained on, with their names or number."""
     found: dict[str, list[str]] = {}
     for run in results.runs:
         kind = describe_recorded(read_training_time(run.name, folder).get("processor"))
         found.setdefault(kind, []).append(escape(run.name))
-    return [f"{kind}: {', '.join(names)}" for kind, names in found.items()]
+    return [
+        f"{kind}: {', '.join(names) if len(names) <= MOST_SHOWN else say_count(len(names), 'run')}"
+        for kind, names in found.items()
+    ]
 
 
 def _tabulate_classes(by_class: pd.DataFrame, part: str) -> str:
@@ -264,7 +281,9 @@ def _list_waiting(results: Results) -> str:
     """Return the sentence about the runs that are missing, or nothing."""
     if not results.waiting:
         return ""
-    runs, names = say_count(len(results.waiting), "run"), ", ".join(escape(run.name) for run in results.waiting)
+    runs = say_count(len(results.waiting), "run")
+    names = ", ".join(escape(run.name) for run in results.waiting[:MOST_SHOWN])
+    names += f" and {len(results.waiting) - MOST_SHOWN:,} more" if len(results.waiting) > MOST_SHOWN else ""
     return f"{runs} of the table not run yet: {names}. `./run dvc repro` runs what is missing."
 
 

@@ -37,7 +37,7 @@ def render_table(table: Table, folder: str | pathlib.Path = ".") -> str:
 
 
 def compare_in_markdown(results: Results) -> str:
-    """Return the comparison as a Markdown table: a row per run, with the columns that a choice rests on."""
+    """Return the comparison as a Markdown table: a row per run shown, with the columns that a choice rests on."""
     parts = _list_parts(results, "train", "validation")
     header = ["Run", "Backbone", UNFROZEN, "Epochs", "Trainable parameters"]
     header += [*(f"{part.capitalize()} %" for part in parts), "95 % interval"]
@@ -53,11 +53,11 @@ def compare_in_markdown(results: Results) -> str:
         sizes = [f"{scores[results.part]['f1']:.4f}", f"{scores['weights_bytes'] / 1e6:.2f}"]
         return [f"{scores['trainable_parameters']:,}", *accuracies, *sizes]
 
-    return to_markdown(header, list_rows(results, results.listed, len(header), name, measure), left=4)
+    return to_markdown(header, list_rows(results, results.shown, len(header), name, measure), left=4)
 
 
 def tabulate_in_markdown(evidence: Evidence) -> str:
-    """Return as a Markdown table all that was measured but time: a row per run, in the order of the table."""
+    """Return as a Markdown table all that was measured but time: a row per run that is shown, in the table's order."""
     results = evidence.results
     parts = _list_parts(results, "train", "validation")
     header = ["Run", "No.", "Backbone", UNFROZEN, "Epochs", "Optimizer, rate", "Trainable parameters"]
@@ -82,7 +82,7 @@ def tabulate_in_markdown(evidence: Evidence) -> str:
             row += ["no number" if value is None else f"{value:.4f}" for value in losses]
         return [*row, f"{100 * (scores['train']['accuracy'] - scores['validation']['accuracy']):.1f}"]
 
-    return to_markdown(header, list_rows(results, results.listed, len(header), name, measure), left=6)
+    return to_markdown(header, list_rows(results, results.shown, len(header), name, measure), left=6)
 
 
 def list_rows(

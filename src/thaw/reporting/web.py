@@ -97,7 +97,7 @@ def _show_comparison(evidence: Evidence, minutes: Mapping[str, float]) -> str:
     parts = [part for part in ("validation", "train") if part != results.part]
     numbers = ["Trainable parameters", "Training, minutes", *(f"{part.capitalize()} %" for part in parts)]
     rows = []
-    for run in results.listed:
+    for run in results.shown:
         row = {"run": clean(run.name), "unfrozen": clean(run.unfrozen), "best": run.name == best, "bar": None}
         row["network"] = clean(name_network(results, run))
         if results.has(run):

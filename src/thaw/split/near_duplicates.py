@@ -1,21 +1,20 @@
 """Near duplicates: perceptual hashes, and the groups that they make."""
 
 import concurrent.futures
-import math
+import itertools
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import imagehash
 import numpy as np
 
 from thaw.base.progress import track
 from thaw.pictures.decoding import UnreadablePicture, read_picture
+from thaw.split.neighbours import compare, find_chains
 
 DRAFT = 256  # pixels: a JPEG larger than this is decoded at a smaller scale before it is hashed
-BLOCK = 2**18  # distances at a time: 2 MiB, what stays in a processor's cache
-LINKS = 2**18  # pairs of near duplicates that are kept before they are joined into chains: 4 MiB
-SOON = 50_000  # hashes that are compared within some seconds: progress is told of more
+WAITING = 4096  # photos at a time that threads are given: a future for each takes memory
 
 
 def hash_photos(paths: Sequence[pathlib.Path]) -> list[int | None]:
@@ -25,28 +24,21 @@ def hash_photos(paths: Sequence[pathlib.Path]) -> list[int | None]:
     """
     # Pillow releases the interpreter's lock while it decodes.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(track(pool.map(_hash_photo, paths), "split: perceptual hashes", len(paths), "photos"))
+        runs = (pool.map(_hash_photo, paths[start : start + WAITING]) for start in range(0, len(paths), WAITING))
+        hashes = itertools.chain.from_iterable(runs)
+        return list(track(hashes, "split: perceptual hashes", len(paths), "photos"))
 
 
 def chain_near_duplicates(hashes: Sequence[int | None], bits: int) -> np.ndarray:
     """Return the chain (n,) int64 of each of `hashes` (64 bits or None): the position of its first one.
 
     Two hashes are in one chain where steps from one to a near one lead from the first to the second. Near are hashes
-    that differ in at most `bits` bits; None is near to nothing. Every pair is compared; memory grows with n alone.
+    that differ in at most `bits` bits; None is near to nothing. Memory grows with n alone.
     """
     chains = np.arange(len(hashes))
     known, first, which, values = _find_distinct(hashes)
-    labels, links, waiting = np.arange(len(values)), [np.empty((2, 0), int)], 0
-
-    for pairs in _find_near(values, bits):
-        ends = labels[np.stack(pairs)]
-        links.append(ends[:, ends[0] != ends[1]])
-        waiting += links[-1].shape[1]
-        if waiting >= LINKS:
-            labels, links, waiting = _join(labels, links), links[:1], 0
-    if len(values):
-        labels = _join(labels, links)
-        chains[known] = first[np.unique(labels, return_index=True)[1]][labels[which]]
+    labels = find_chains(values, bits)
+    chains[known] = first[np.unique(labels, return_index=True)[1]][labels[which]]
     return chains
 
 
@@ -75,11 +67,12 @@ def count_near_pairs_apart(hashes: Sequence[int | None], parts: np.ndarray, bits
     Near are hashes that differ in at most `bits` bits; None is near to nothing.
     """
     known, first, which, values = _find_distinct(hashes)
-    photos, part = np.bincount(which, minlength=len(values)), parts[first]
-    pairs = 0
-    for one, other in _find_near(values, bits):
-        pairs += int((photos[one] * photos[other] * (part[one] != part[other])).sum())
-    return pairs
+    held = np.zeros((len(values), parts.max(initial=0) + 1))  # photos of each hash in each part
+    np.add.at(held, (which, parts[known]), 1)
+    pairs = np.zeros((held.shape[1], held.shape[1]))
+    for rows, columns, near in compare(values, bits):
+        pairs += held[rows].T @ near @ held[columns]
+    return int(pairs.sum() - pairs.trace())
 
 
 def _find_distinct(hashes: Sequence[int | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -95,39 +88,6 @@ def _find_distinct(hashes: Sequence[int | None]) -> tuple[np.ndarray, np.ndarray
     return known, known[first[order]], np.argsort(order)[which], values[order]
 
 
-def _find_near(values: np.ndarray, bits: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (one, other), the positions of near pairs in `values` (m,) uint64: each pair once, `one` before `other`.
-
-    All pairs are compared, BLOCK at a time. An index would not help: at 16 of 64 bits none leaves out much.
-    """
-    rows = max(1, math.isqrt(BLOCK) // 8)
-    columns = max(1, BLOCK // rows)
-    starts: Iterable[int] = range(0, len(values), rows)
-    if len(values) > SOON:
-        starts = track(starts, "split: near duplicates", len(range(0, len(values), rows)), "blocks")
-    for top in starts:
-        for left in range(top, len(values), columns):
-            distances = np.bitwise_count(values[top : top + rows, None] ^ values[None, left : left + columns])
-            # Several times as fast as nonzero() of the block.
-            one, other = np.divmod(np.flatnonzero(distances <= bits), distances.shape[1])
-            one, other = one + top, other + left
-            if left < top + rows:  # the block holds the diagonal
-                one, other = one[one < other], other[one < other]
-            if len(one):
-                yield one, other
-
-
-def _join(labels: np.ndarray, links: Sequence[np.ndarray]) -> np.ndarray:
-    """Return `labels` (m,) int, the same number where arrays (2, k) int of `links` join two; they number from 0 on."""
-    # Here, because they take a third of a second to load, and every import of thaw.split would wait for them.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    one, other = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(len(labels), len(labels)))
-    return np.asarray(connected_components(graph, directed=False)[1][labels])
-
-
 def _gather(chains: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the positions, ascending, of each number that stands more than once in `chains` (m,) int."""
     order = np.argsort(chains, kind="stable")
@@ -141,12 +101,12 @@ def _choose_representatives(values: np.ndarray, photos: np.ndarray, bits: int) -
 
     `photos` (m,) int says how many photos have each value.
     """
-    near = photos.copy()
-    for one, other in _find_near(values, bits):
-        np.add.at(near, one, photos[other])
-        np.add.at(near, other, photos[one])
+    counted = photos.astype(float)
+    for rows, columns, block in compare(values, bits):
+        counted[rows] += block @ photos[columns]
+        counted[columns] += photos[rows] @ block
     chosen, free = np.empty(len(values), int), np.ones(len(values), bool)
-    for position in np.argsort(-near, kind="stable"):
+    for position in np.argsort(-counted, kind="stable"):
         if free[position]:
             joins = free & (np.bitwise_count(values ^ values[position]) <= bits)
             chosen[joins] = position
