@@ -1,10 +1,10 @@
-"""evaluate_*@RUN: one trained run, scored once on every part."""
+"""evaluate_*@RUN: one trained run, scored once on every part; nothing for a baseline that params.yaml leaves out."""
 
 from thaw.base import paths
 from thaw.base.determinism import configure
 from thaw.base.errors import run_program
 from thaw.base.files import write_json
-from thaw.base.stage import find_key
+from thaw.base.stage import find_key, leave_out
 from thaw.config.loading import load
 from thaw.config.openings import list_openings
 from thaw.evaluation.evaluating import evaluate
@@ -17,6 +17,10 @@ from thaw.store.opening import Asked
 
 def main() -> None:
     name, params = find_key(), load()
+    if name not in params.runs:
+        finders = paths.find_evaluation, paths.find_evaluation_time, paths.find_headline
+        leave_out(find(name) for find in (*finders, paths.find_class_scores, paths.find_predictions))
+        return
     configure(params.compute, params.training.seed)
     network, description = load_network(name)
     backbone = description["backbone"]

@@ -21,18 +21,27 @@ def table(workspace: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
 
 
 def ask(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Return what is printed, but the marks of footnotes and these."""
+    """Return what is printed, each paragraph as one line, but the marks of footnotes and these."""
     print_best()
-    return capsys.readouterr().out.partition("\n\n¹ ")[0].replace("¹", "")
+    text = capsys.readouterr().out.partition("\n\n¹ ")[0].replace("¹", "")
+    return re.sub(r"(?<=\S)\n(?=[\w./])", " ", text)
 
 
 def test_it_agrees_with_the_report(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = read_json(table / "metrics/summary.json")["summary"]
-    text = ask(capsys)
-    assert text.startswith(f"Best on validation, of 4 runs: {summary['best']} (")
+    print_best()
+    text = capsys.readouterr().out
+    assert text.startswith(f"Best on validation, of 4 runs: {summary['best']}¹ (")
     assert f"{100 * summary['test']:.2f} %" in text
-    rows = re.findall(r"^(\S+)  .*p [=<].*  (as good|not shown to be worse|worse)$", text, re.MULTILINE)
+    rows = re.findall(r"^(tiny|baseline).*  (as good|–|worse)$", text, re.MULTILINE)
     assert len(rows) == 3 and [standing for _, standing in rows].count("as good") == summary["as_good"]
+
+
+def test_it_fits_a_terminal_of_80_columns(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_best(table, "tiny-all")
+    add_experiment(table, "an-experiment-with-a-name-that-is-longer-than-others")
+    print_best()
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_runs_from_weights_that_keras_does_not_vouch_for_have_a_footnote(

@@ -5,7 +5,7 @@ between its keys; the `description` of a field says what the key means, and `uni
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 import pydantic_core
@@ -36,11 +36,12 @@ def validate(cls: Any, value: object, place: str) -> tuple[Any, list[str]]:
     try:
         return pydantic.TypeAdapter(cls).validate_python(value), []
     except pydantic.ValidationError as error:
-        return None, [_say(fault, value, place) for fault in error.errors(include_url=False)]
+        mapping = "must be a mapping or null" if type(None) in get_args(cls) else "must be a mapping"
+        return None, [_say(fault, value, place, mapping) for fault in error.errors(include_url=False)]
 
 
-def _say(fault: pydantic_core.ErrorDetails, value: Any, place: str) -> str:
-    """Return one line for one of pydantic's `errors()`."""
+def _say(fault: pydantic_core.ErrorDetails, value: Any, place: str, mapping: str) -> str:
+    """Return one line for one of pydantic's `errors()`; `mapping` says what the whole of `value` must be."""
     keys: list[str] = []
     inner: Any = value
     for position, key in enumerate(fault["loc"]):
@@ -74,8 +75,8 @@ def _say(fault: pydantic_core.ErrorDetails, value: Any, place: str) -> str:
         "string_type": "must be text",
         "list_type": "must be a list",
         "dict_type": "must be a mapping",
-        "model_type": "must be a mapping",
-        "model_attributes_type": "must be a mapping",
+        "model_type": "must be a mapping" if keys else mapping,
+        "model_attributes_type": "must be a mapping" if keys else mapping,
         "string_pattern_mismatch": f"must match {context.get('pattern')}",
         "too_short": f"must have at least {context.get('min_length')} entries",
         "value_error": str(context.get("error")),

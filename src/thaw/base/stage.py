@@ -1,8 +1,10 @@
-"""The entry of params.yaml that a stage runs for."""
+"""What a stage is told and what it leaves: its entry of params.yaml, and outputs of a run that is left out."""
 
 import os
+from collections.abc import Iterable
 
 from thaw.base.errors import InputError
+from thaw.base.files import write_text
 
 
 def find_key() -> str:
@@ -16,3 +18,13 @@ def find_key() -> str:
             f"DVC_STAGE: must name a stage as STAGE@KEY: ./run dvc repro --single-item STAGE@KEY (got {name!r})"
         )
     return name.partition("@")[2]
+
+
+def leave_out(paths: Iterable[str]) -> None:
+    """Write at `paths` what stands for the outputs of a run that params.yaml leaves out: files with nothing in them.
+
+    DVC knows no stage that may be absent, and asks for every output. A document is ``{}``, which gives `dvc exp show`
+    no column; a table is the name of a column, ``left_out``, without a row; weights have no byte.
+    """
+    for path in paths:
+        write_text(path, {"json": "{}\n", "csv": "left_out\n"}.get(path.rpartition(".")[2], ""))

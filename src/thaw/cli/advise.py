@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.progress import say
-from thaw.cli.best import describe_best
+from thaw.cli.best import describe_best, fill
 from thaw.cli.estimating import count_run_flops
 from thaw.cli.options import find_folder
 from thaw.cli.preset import find_cache, find_environment
@@ -137,7 +137,7 @@ def describe_advice(evidence: Evidence, workspace: pathlib.Path) -> str:
     """Return what to unfreeze, how sure that is, and where model and report of the table at `workspace` are."""
     results, best = evidence.results, evidence.best
     run = next(run for run in results.runs if run.name == best)
-    lines = [say_advice(run, load(workspace / paths.PARAMS)), describe_best(evidence)]
+    lines = [say_advice(run, load(workspace / paths.PARAMS)), *describe_best(evidence)]
     races = [f"  {name}: {_say_race(race)}" for name, race in results.races.items()]
     if races:
         lines.append("What the races tried, with the validation loss after an epoch:\n" + "\n".join(races))
@@ -146,7 +146,7 @@ def describe_advice(evidence: Evidence, workspace: pathlib.Path) -> str:
         f"What it says of other photos, in {workspace}:\n\n    {ROOT / 'run'} thaw predict PHOTO\n\n"
         + say_report(workspace)
     )
-    return "\n\n".join([*lines, *results.notes])
+    return fill([*lines, *results.notes])
 
 
 def say_advice(run: Run, params: Params) -> str:

@@ -1,13 +1,20 @@
 """./run thaw best: the best run of the table, the last commit and the experiments on it, and how to get it."""
 
 import pathlib
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from thaw.base import paths
 from thaw.cli.reviewing.revisions import HEAD
+from thaw.cli.show import WIDTH
 from thaw.cli.versions import read_versions
-from thaw.comparison.pairs import Evidence, answer_questions, find_better, find_cheapest, find_standing
+from thaw.comparison.pairs import NOT_SHOWN, Evidence, answer_questions, find_better, find_cheapest, find_standing
 from thaw.comparison.words import NO_TEST, align, interval, percent, say_p
+
+NAMES = 21  # characters of the column of runs: the others, and what is between, take 59 where tabulate pads headings
+NEITHER = "–"  # what stands in the table for NOT_SHOWN
+UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}  # names and paths
 
 
 def print_best() -> None:
@@ -15,7 +22,16 @@ def print_best() -> None:
     table, others, notes = read_versions()
     evidence, homes = merge(table.evidence, {name: version.evidence for name, version in others.items()})
     marks = table.evidence.results.notes
-    print("\n\n".join([describe_best(evidence), say_how_to_get(evidence.best, homes), *notes, *marks]))
+    print(fill([*describe_best(evidence), say_how_to_get(evidence.best, homes), *notes, *marks]))
+
+
+def fill(paragraphs: Iterable[str]) -> str:
+    """Return paragraphs as text with lines of at most WIDTH characters, but for commands, which are indented."""
+
+    def break_line(line: str) -> str:
+        return line if line.startswith(" ") else textwrap.fill(line, WIDTH, **UNBROKEN)
+
+    return "\n\n".join("\n".join(map(break_line, paragraph.splitlines())) for paragraph in paragraphs)
 
 
 def merge(table: Evidence, experiments: Mapping[str, Evidence]) -> tuple[Evidence, dict[str, tuple[str, str]]]:
@@ -43,8 +59,8 @@ def merge(table: Evidence, experiments: Mapping[str, Evidence]) -> tuple[Evidenc
     return answer_questions(merged), homes
 
 
-def describe_best(evidence: Evidence) -> str:
-    """Return which run is best on validation, its accuracies, and what it cannot be told apart from."""
+def describe_best(evidence: Evidence) -> list[str]:
+    """Return the paragraphs on the best run on validation, its accuracies, and what it cannot be told apart from."""
     results, best, part = evidence.results, evidence.best, evidence.results.part
     runs, scores = {run.name: run for run in results.runs}, results.scores[evidence.best]
     lines = [f"Best on validation, of {len(runs)} runs: {best}{results.marks[best]} ({runs[best].unfrozen})"]
@@ -59,13 +75,14 @@ def describe_best(evidence: Evidence) -> str:
         sections.append(f"Better than it on {part}, which decides nothing: {', '.join(better)}")
     if evidence.against:
         margin = 100 * results.margin
-        header = ["run", "unfrozen", "trainable", f"{part} %", "best − run, points", "p", "stands"]
+        header = ["run", "trains", "acc. %", "behind, points", "p", "is"]
         rows = [_list_against(evidence, name) for name in evidence.against]
         sections.append(
-            f"The others on the same photos of {part}, with the 95 % interval of the difference (Newcombe's, paired) "
-            f"and McNemar's exact p, corrected by Holm's method. As good: it surely loses less than {margin:g} "
-            "points.\n\n" + align(header, rows)
+            f"The others on the same photos of {part}: the parameters that each trains, its accuracy, how far it is "
+            "behind with the 95 % interval of that (Newcombe's, paired), and McNemar's exact p, corrected by Holm's "
+            f"method. As good: it surely loses less than {margin:g} points; {NEITHER}: {NOT_SHOWN}."
         )
+        sections.append(align(header, rows, left=1, widths=(NAMES,)))
         cheapest = find_cheapest(evidence)
         count = f"{results.scores[cheapest]['trainable_parameters']:,} parameters"
         sections.append(
@@ -73,18 +90,18 @@ def describe_best(evidence: Evidence) -> str:
             if cheapest == best
             else f"Of those that are as good, {cheapest} trains least: {count}."
         )
-    return "\n\n".join(sections)
+    return sections
 
 
 def _list_against(evidence: Evidence, name: str) -> list[str]:
     """Return the cells of run `name` beside the best one."""
     results, pair = evidence.results, evidence.against[name]
-    scores = results.scores[name]
-    opened = {run.name: run.unfrozen for run in results.runs}[name]
-    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
-    row = [name + results.marks[name], opened, f"{scores['trainable_parameters']:,}"]
-    row += [percent(scores[results.part]["accuracy"]), f"{difference} ({low} to {high})", say_p(pair.p)]
-    return [*row, find_standing(pair, results.margin)]
+    scores, standing = results.scores[name], find_standing(pair, results.margin)
+    difference, low, high = (f"{100 * value:.1f}" for value in pair.interval)
+    row = [name + results.marks[name], f"{scores['trainable_parameters']:,}"]
+    row += [percent(scores[results.part]["accuracy"]), f"{difference} ({low} – {high})"]
+    p = say_p(pair.p).removeprefix("p ").removeprefix("= ").replace(" ", "")
+    return [*row, p, NEITHER if standing == NOT_SHOWN else standing]
 
 
 def say_how_to_get(best: str, homes: Mapping[str, tuple[str, str]]) -> str:

@@ -2,7 +2,7 @@
 
 from thaw.base.names import PRETRAINED
 from thaw.config.checking import Params
-from thaw.training.sections import FinetuneRun
+from thaw.training.sections import BaselineRun, FinetuneRun
 
 
 def count_flops(params: Params) -> float:
@@ -14,7 +14,8 @@ def count_flops(params: Params) -> float:
     seeds = sum((repeated.count - 1) * flops[name] for name, repeated in params.replicates.items())
     # A fold trains on the photos of all parts but its own.
     folds = sum((dealt.count - 1) * flops[name] / params.split.train for name, dealt in params.folds.items())
-    return _count_baseline(params) + sum(flops.values()) + seeds + folds
+    scratch = _count_baseline(params.baseline_cnn, params) if params.baseline_cnn else 0.0
+    return scratch + sum(flops.values()) + seeds + folds
 
 
 def count_run_flops(name: str, params: Params) -> float:
@@ -47,14 +48,14 @@ def count_run_flops(name: str, params: Params) -> float:
     return max(fills) + raced * sum(epochs) + (run.epochs - raced) * max(epochs)
 
 
-def _count_baseline(params: Params) -> float:
+def _count_baseline(run: BaselineRun, params: Params) -> float:
     """Return the FLOPs of the training of the baseline CNN for each photo of the set."""
     from thaw.networks.classifiers import build_baseline
     from thaw.networks.costs import count_run_flops as count_network
 
-    network = build_baseline(params.baseline_cnn.network, params.image.size, 2)
+    network = build_baseline(run.network, params.image.size, 2)
     flops, shares = count_network(network, None), _list_shares(params)
-    return params.baseline_cnn.epochs * (shares["train"] * flops.training_step + shares["validation"] * flops.forward)
+    return run.epochs * (shares["train"] * flops.training_step + shares["validation"] * flops.forward)
 
 
 def _list_shares(params: Params) -> dict[str, float]:

@@ -139,8 +139,7 @@ def check_kept() -> None:
 
 def estimate(photos: Photos, params: Params, rate: float) -> float:
     """Return about how many seconds the table takes; `rate` is FLOPs of training a second."""
-    runs = 1 + len(params.frozen) + len(params.finetune)
-    stages = 4 + len(params.backbones) + 2 * runs + len(params.replicates) + len(params.folds)
+    stages = 4 + len(params.backbones) + 2 * len(params.runs) + len(params.replicates) + len(params.folds)
     return START * stages + sum(photos.classes.values()) * (PHOTO + count_flops(params) / rate)
 
 
@@ -148,12 +147,11 @@ def describe(photos: Photos, params: Params, seconds: float) -> str:
     """Return what was written, what it costs and what comes next."""
     total, size = sum(photos.classes.values()), params.image.size
     shares = ", ".join(f"{100 * getattr(params.split, part):g} % {part}" for part in ("train", "validation", "test"))
-    runs = ", ".join(["baseline_cnn", *params.frozen, *params.finetune])
     return (
         f"params.yaml: {total:,} photos of {len(photos.classes)} classes ({count_classes(photos.classes)}), "
         f"at {size} × {size} pixels\n"
         f"  split: {shares}\n"
-        f"  runs: {runs}\n"
+        f"  runs: {', '.join(params.runs)}\n"
         f"  about {max(1, seconds / 60):.0f} minutes on this machine, downloads not counted\n"
         "The results of the table before are removed; git has them. Next:\n\n"
         "    ./run dvc repro\n"

@@ -14,7 +14,9 @@ from thaw.base.files import publish, read_json
 from thaw.base.progress import say
 from thaw.cli.workspaces import hold_workspace, make_workspace, run_dvc, run_table, say_report, start_paths_at
 from thaw.comparison.documents import Best
+from thaw.comparison.leftovers import list_leftovers
 from thaw.comparison.results import read_metrics, read_plot
+from thaw.config.checking import check
 from thaw.config.loading import read_yaml
 from thaw.config.presets import ROOT, find_preset, list_presets, read_preset
 from thaw.photos.places import find_path
@@ -41,36 +43,40 @@ def run_preset(name: str, arguments: Sequence[str] = ("repro",), root: pathlib.P
 def keep_results(name: str, root: pathlib.Path = ROOT) -> None:
     """Copy the results of preset `name` from its workspace to `root`/presets/NAME, for git: KEPT, as stages made them.
 
-    A table that has a report is kept with the runs that it has; how many are missing is said. Raises InputError where
-    there is none, where it is that of other parameters, or where it is running.
+    A table that has a report is kept with the runs that it has, and without files of others; how many are missing is
+    said. Raises InputError where there is none, where it is that of other parameters, or where it is running.
     """
     with hold_workspace(find_workspace(name, root), f"./run preset {name} keep"):
         _keep(name, root)
 
 
 def _keep(name: str, root: pathlib.Path) -> None:
-    made_of = start_paths_at(root, read_preset(name, root))
+    asked = read_preset(name, root)
     workspace = find_workspace(name, root)
     missing = [path for path in (*KEPT, paths.SUMMARY) if not (workspace / path).exists()]
     if missing:
         raise InputError(f"presets: {name} has no {missing[0]} to keep: ./run preset {name} makes its table first")
     document = read_yaml(workspace / paths.PARAMS)
-    if document != made_of:
+    if document != start_paths_at(root, asked):
         raise InputError(f"presets: {name} has changed since its table was made: ./run preset {name} renews it")
-    listed = 1 + len(document["frozen"]) + len(document["finetune"])
+    params = check(asked, f"presets/{name}.yaml")
+    listed, left = len(params.runs), list_leftovers(params, workspace)
     done = read_metrics(workspace / paths.SUMMARY, "summary", shape=Best).get("runs") or 0
     if done < listed:
         say(f"presets: {name} has {done} of its {listed} runs; the pages say which have not run yet")
-    for file in sorted((workspace / "metrics").rglob("*.json")):
-        read_json(file)  # what is damaged is not kept
-    for file in sorted((workspace / "plots").rglob("*.csv")):
-        read_plot(file)
+    for file in sorted(workspace.glob("metrics/**/*.json")):
+        if file.stem not in left:
+            read_json(file)  # what is damaged is not kept
+    for file in sorted(workspace.glob("plots/**/*.csv")):
+        if file.stem not in left:
+            read_plot(file)
+    unkept = shutil.ignore_patterns(".*", *(f"{run}.*" for run in left))
     with publish(root / "presets" / name) as folder:
         for path in KEPT:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if (workspace / path).is_dir():
-                shutil.copytree(workspace / path, target, ignore=shutil.ignore_patterns(".*"))
+                shutil.copytree(workspace / path, target, ignore=unkept)
             else:
                 shutil.copyfile(workspace / path, target)
 

@@ -23,9 +23,8 @@ def print_rate(name: str) -> None:
     Raises InputError where there is no such run, or what it starts from is not here.
     """
     params = load()
-    runs = {BASELINE: params.baseline_cnn, **params.frozen, **params.finetune}
-    if name not in runs:
-        raise InputError(f"find-rate: must be one of {', '.join(runs)} (got {name!r})")
+    if name not in params.runs:
+        raise InputError(f"find-rate: must be one of {', '.join(params.runs)} (got {name!r})")
     if name in params.finetune and params.finetune[name].auto:
         raise InputError(f"find-rate: must be a run that names what it unfreezes ({name} has a race choose)")
     found = _search(name, params)
@@ -34,7 +33,7 @@ def print_rate(name: str) -> None:
     write_table(place / f"{name}.csv", found.table)
     with publish(place / f"{name}.svg") as scratch:
         draw_rates(found.table, found.suggested, name).savefig(scratch, format="svg")
-    rate = runs[name].optimizer.learning_rate
+    rate = params.runs[name].optimizer.learning_rate
     print(f"{name}: the loss falls steepest at the rate {found.suggested:.1e}; params.yaml has {rate:.1e}")
     print(f"the curve: {place / name}.svg")
     print(f"to try it: ./run dvc exp run -S '{params.find_place(name)}.optimizer.learning_rate={found.suggested:.1e}'")
@@ -45,7 +44,7 @@ def _search(name: str, params: Params) -> Rates:
     setting = Setting(params.training, params.compute, paths.RECORDS)
     if not pathlib.Path(paths.RECORDS).is_dir():
         raise InputError(f"{paths.RECORDS}: no such folder; ./run dvc repro preprocess makes it")
-    if name == BASELINE:
+    if name == BASELINE and params.baseline_cnn:
         return find_rate(open_baseline(params.baseline_cnn, setting), params.baseline_cnn, params.training)
     frozen = params.frozen.get(name)
     run = frozen or params.finetune[name]

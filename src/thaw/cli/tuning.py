@@ -81,10 +81,9 @@ def list_space(name: str, params: Params) -> dict[str, Range]:
     The learning rate from a tenth to ten times its value, and what else applies: weight decay with AdamW, label
     smoothing, the decay of the rate over the blocks of a fine-tuned run, the dropout of a head of its own.
     """
-    runs = {BASELINE: params.baseline_cnn, **params.frozen, **params.finetune}
-    if name not in runs:
-        raise InputError(f"tune: must be one of {', '.join(runs)} (got {kind(name)})")
-    run = runs[name]
+    if name not in params.runs:
+        raise InputError(f"tune: must be one of {', '.join(params.runs)} (got {kind(name)})")
+    run = params.runs[name]
     rate = run.optimizer.learning_rate
     space = {"optimizer.learning_rate": Range(rate / 10, min(10 * rate, 10.0), rate, log=True)}
     if isinstance(run.optimizer, AdamW):

@@ -13,6 +13,7 @@ from typing import Any
 from thaw.base import paths
 from thaw.base.files import write_text
 from thaw.cli.holding import hold_file
+from thaw.cli.plots import find_page
 from thaw.config.inputs import DATASET, name_listing, write_listings
 from thaw.config.loading import load, write_yaml
 from thaw.config.presets import ROOT
@@ -78,7 +79,8 @@ def run_table(
             variables = {**(environment or os.environ), "PYTHONPATH": str(ROOT / "src")}
             program = [sys.executable, "-m", "thaw.config.starting", *arguments]
             subprocess.run(program, cwd=folder, env=variables, check=True)
-        run_dvc(folder, *arguments, env=environment)
+        page = find_page(arguments, folder)
+        run_dvc(folder, *arguments, *(["--html-template", str(page)] if page else []), env=environment)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
     named = [argument for argument in arguments if not argument.startswith("-")]

@@ -38,8 +38,8 @@ class Table(Protocol):
         """Where the photos come from."""
 
     @property
-    def baseline_cnn(self) -> BaselineRun:
-        """The run that every table has."""
+    def baseline_cnn(self) -> BaselineRun | None:
+        """The run from scratch; None leaves it out."""
 
     @property
     def frozen(self) -> Mapping[str, FrozenRun]:
@@ -215,13 +215,14 @@ def _find_part(scores: dict[str, dict[str, Any]], folder: pathlib.Path) -> Liter
 
 
 def list_runs(params: Table) -> list[Run]:
-    """Return the runs of `params`: the baseline, then for each backbone its frozen runs, each before those from it.
+    """Return the runs of `params`: its baseline, then for each backbone its frozen runs, each before those from it.
 
     What starts from a pretrained backbone with a head of its own comes last of its backbone.
     """
-    baseline = params.baseline_cnn
-    optimizer = _name_optimizer(baseline)
-    runs = [Run(BASELINE, "baseline", None, None, "all (from scratch)", (baseline.epochs,), optimizer=optimizer)]
+    runs, baseline = [], params.baseline_cnn
+    if baseline:
+        opened, optimizer = "all (from scratch)", _name_optimizer(baseline)
+        runs.append(Run(BASELINE, "baseline", None, None, opened, (baseline.epochs,), optimizer=optimizer))
     for backbone, start in _list_starts(params):
         frozen = params.frozen.get(start)
         before = (frozen.epochs,) if frozen else ()

@@ -42,7 +42,7 @@ class Params(NamedTuple):
     compute: Compute
     training: Training
     backbones: dict[str, Backbone]
-    baseline_cnn: BaselineRun
+    baseline_cnn: BaselineRun | None  # None leaves it out
     frozen: dict[str, FrozenRun]
     finetune: dict[str, FinetuneRun]
     report: Report
@@ -50,6 +50,12 @@ class Params(NamedTuple):
     folds: dict[str, Folds] = {}
     export: dict[str, Export] = {}
     explain: dict[str, Explain] = {}
+
+    @property
+    def runs(self) -> dict[str, BaselineRun | FrozenRun | FinetuneRun]:
+        """The runs of the table by name: the baseline, where there is one, then those of `frozen` and `finetune`."""
+        baseline = {BASELINE: self.baseline_cnn} if self.baseline_cnn else {}
+        return {**baseline, **self.frozen, **self.finetune}
 
     def find_phases(self, run: str) -> tuple[str, list[FrozenRun | FinetuneRun]]:
         """Return (what the first phase starts from, as ``pretrained/BACKBONE``, the phases that lead to `run`).
@@ -72,12 +78,11 @@ class Params(NamedTuple):
     def find_timed(self, run: str) -> str:
         """Return the run whose latency is measured for `run`: the first whose network is the same.
 
-        The runs are taken in the order baseline_cnn, frozen, finetune. A network is a backbone and a head, compared by
-        value, and whether it sees mirror images too; that of baseline_cnn is its own. Raises KeyError where there is no
-        such run.
+        The runs are taken in the order of `runs`. A network is a backbone and a head, compared by value, and whether it
+        sees mirror images too; that of baseline_cnn is its own. Raises KeyError where there is no such run.
         """
         network = self._find_network(run)
-        return next(name for name in [BASELINE, *self.frozen, *self.finetune] if self._find_network(name) == network)
+        return next(name for name in self.runs if self._find_network(name) == network)
 
     def _find_network(self, run: str) -> tuple[str, Head | None, bool] | None:
         """Return (``pretrained/BACKBONE``, head, flip_test) of a run; None for baseline_cnn."""
@@ -93,7 +98,7 @@ SECTIONS: dict[str, Any] = {  # name -> a Section or an annotated union of Secti
     "image": Image,
     "compute": Compute,
     "training": Training,
-    "baseline_cnn": BaselineRun,
+    "baseline_cnn": BaselineRun | None,
     "report": Report,
 }
 
@@ -164,9 +169,9 @@ def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], lis
 def _complete(values: Mapping[str, Any], document: Mapping[Any, Any]) -> dict[str, Any]:
     """Return `values` with what can be read of sections and entries that have a fault: it hides no other fault."""
     found: dict[str, Any] = dict(values)
-    for key in ("image", BASELINE):
+    for key, cls in (("image", Image), (BASELINE, BaselineRun)):
         if key not in values:
-            found[key] = _salvage(SECTIONS[key], document.get(key))
+            found[key] = _salvage(cls, document.get(key))
     for key, cls in ENTRIES.items():
         found[key] = {
             name: _salvage(cls, document[key][name]) if entry is None else entry for name, entry in values[key].items()
@@ -222,29 +227,26 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
         if document.get(key) == {}:
             yield f"{file}: {key}: must have at least one entry"
     yield from _check_sizes(values, file)
-    runs = [BASELINE, *frozen, *finetune]
-    for name in sorted({name for name in runs if runs.count(name) > 1}):
+    names = [BASELINE, *frozen, *finetune]  # with the baseline also where it is left out: its stages are not
+    for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{file}: {name}: a run's name must be given once, over baseline_cnn, frozen and finetune"
     for name, run in frozen.items():
         if run.backbone is not FAULTY and run.backbone not in backbones:
             yield _say_unknown(f"{file}: frozen.{name}.backbone", backbones, run.backbone)
     for name, run in finetune.items():
         yield from _check_finetune(run, values, f"{file}: finetune.{name}")
-    heads = {
-        f"{file}: {BASELINE}": values[BASELINE],
-        **{f"{file}: frozen.{name}": run for name, run in frozen.items()},
-    }
+    heads = {f"{file}: {BASELINE}": values[BASELINE]} if values[BASELINE] else {}
+    heads |= {f"{file}: frozen.{name}": run for name, run in frozen.items()}
     for place, run in heads.items():
         if run.layer_decay not in (None, FAULTY):
             yield f"{place}.layer_decay: must be left out, no block of a backbone trains (got {kind(run.layer_decay)})"
     for section in ("replicates", "folds"):
         yield from _check_repetitions(section, values, file)
-    for name in values["export"]:
-        if name not in runs:
-            yield _say_unknown(f"{file}: export.{name}", runs, name)
-    for name in values["explain"]:
-        if name not in runs:
-            yield _say_unknown(f"{file}: explain.{name}", runs, name)
+    runs = names if values[BASELINE] else names[1:]
+    for section in ("export", "explain"):
+        for name in values[section]:
+            if name not in runs:
+                yield _say_unknown(f"{file}: {section}.{name}", runs, name)
 
 
 def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Iterator[str]:
@@ -305,7 +307,7 @@ def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:
         size = backbone.pretraining.size if backbone.pretraining not in (None, FAULTY) else smallest
         if size < smallest:
             yield f"{file}: backbones.{name}.pretraining.size: must be at least {smallest} for {name} (got {size})"
-    if values[BASELINE].network is not FAULTY:
+    if values[BASELINE] and values[BASELINE].network is not FAULTY:
         needs[BASELINE] = find_smallest_size(values[BASELINE].network)
     image = values["image"]
     for name, smallest in needs.items():

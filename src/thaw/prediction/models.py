@@ -56,12 +56,12 @@ class Export(Section):
 def check_run(name: str, folder: pathlib.Path | str = ".") -> None:
     """Raise InputError where the weights of run `name` of the table at `folder` are not here, or there is no such run.
 
-    The text has the command that fetches or makes them. It takes no second; `load_run`, which does, checks this too.
+    A run that params.yaml no longer lists is none, whatever files it left. The text has the command that fetches or
+    makes them. It takes no second; `load_run`, which does, checks this too.
     """
     folder = pathlib.Path(folder)
-    files = [paths.find_weights(name), paths.find_description(name)]
+    stage, files = _find_stage(name, folder), [paths.find_weights(name), paths.find_description(name)]
     if missing := [file for file in files if not (folder / file).is_file()]:
-        stage = _find_stage(name, folder)
         command = f"pull {shlex.join(missing)}" if _has_remote(folder) else f"repro {stage}"
         raise InputError(f"{folder / missing[0]}: no such file; ./run dvc {command} brings it")
 
@@ -197,13 +197,15 @@ def _find_stage(name: str, folder: pathlib.Path) -> str:
         raise InputError(f"{folder / paths.PARAMS}: no such file, so there is no table with a run {name!r}") from None
     except ruamel.yaml.error.YAMLError as error:
         raise InputError(f"{folder / paths.PARAMS}: must be YAML: {' '.join(str(error).split())[:200]}") from None
-    if name == BASELINE:
+    document = document or {}
+    baseline = [BASELINE] if document.get(BASELINE) else []
+    if name in baseline:
         return f"evaluate_baseline@{name}"
-    sections = {kind: (document or {}).get(kind) or {} for kind in ("frozen", "finetune")}
+    sections = {kind: document.get(kind) or {} for kind in ("frozen", "finetune")}
     for kind, runs in sections.items():
         if name in runs:
             return f"evaluate_{kind}@{name}"
-    known = [BASELINE, *(run for runs in sections.values() for run in runs)]
+    known = [*baseline, *(run for runs in sections.values() for run in runs)]
     raise InputError(f"{folder / paths.PARAMS}: has no run {name!r}; there are {', '.join(known)}")
 
 

@@ -212,7 +212,8 @@ def _show_classes(evidence: Evidence, folder: str | pathlib.Path) -> Drawing:
             panel = names[backbone] if backbone else ""
             tables.append(scores.assign(panel=panel, run=run.name, **looks))
     table = pd.concat(tables, ignore_index=True)
-    words = f"F1 of each class on {part}, for each backbone the baseline, its best frozen and its best fine-tuned run"
+    scratch = "the baseline, " if any(run.kind == "baseline" for run in runs) else ""
+    words = f"F1 of each class on {part}, for each backbone {scratch}its best frozen and its best fine-tuned run"
     shown = list(dict.fromkeys(table["run"] + table["mark"]))
     return Drawing(
         "classes",

@@ -48,6 +48,7 @@ class Findings(NamedTuple):
     repeats: Repeats  # what came of the runs that were trained again
     issues: LabelIssues  # the labels that may be wrong
     exports: Exports  # what came of the runs that were exported
+    leftovers: Sequence[str] = ()  # as `list_leftovers` has them
 
 
 def write_results(findings: Findings) -> str:
@@ -64,7 +65,7 @@ def write_results(findings: Findings) -> str:
         "lead": write_lead(evidence.results),
         "banner": "",
         "best_run": name_best(evidence),
-        "waiting": _list_waiting(evidence.results),
+        "waiting": "\n\n".join(filter(None, [_list_waiting(evidence.results), _list_leftovers(findings)])),
         "notes": _list_notes(evidence.results),
         "comparison": compare_in_markdown(evidence.results),
         "explained": explained,
@@ -79,9 +80,10 @@ def write_web_results(findings: Findings, banner: str, origin: str) -> str:
     `origin` is the sentence on the commit that the report was made at, or "".
     """
     results = findings.evidence.results
+    told = banner, _list_waiting(results), _list_leftovers(findings)
     own = {
         "lead": f"{write_lead(results)} {origin}".strip(),
-        "banner": "\n\n".join(f"> {text}" for text in (banner, _list_waiting(results)) if text),
+        "banner": "\n\n".join(f"> {text}" for text in told if text),
         "best_run": CARDS,
         "waiting": "",
         "notes": "",
@@ -138,6 +140,7 @@ def _write(findings: Findings, own: Mapping[str, str]) -> str:
         published=describe_published(results) if ours else "",
         shown=say_shown(results),
         runs=[run.name for run in results.shown if results.has(run)],
+        baseline=any(run.kind == "baseline" for run in results.runs),
         everything=tabulate_in_markdown(evidence),
         **own,
     )
@@ -285,6 +288,17 @@ def _list_waiting(results: Results) -> str:
     names = ", ".join(escape(run.name) for run in results.waiting[:MOST_SHOWN])
     names += f" and {len(results.waiting) - MOST_SHOWN:,} more" if len(results.waiting) > MOST_SHOWN else ""
     return f"{runs} of the table not run yet: {names}. `./run dvc repro` runs what is missing."
+
+
+def _list_leftovers(findings: Findings) -> str:
+    """Return the sentence about what is there of runs that are not listed, or nothing."""
+    if not findings.leftovers:
+        return ""
+    names = ", ".join(map(escape, findings.leftovers))
+    return (
+        f"Left over from runs that `{paths.PARAMS}` no longer lists, and read by nothing: {names} "
+        "([how to remove it](../docs/reading-the-report.md#left-over))."
+    )
 
 
 def _list_notes(results: Results) -> str:

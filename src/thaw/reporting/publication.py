@@ -12,6 +12,7 @@ from thaw.base.progress import track
 from thaw.comparison.claims import tabulate_claims
 from thaw.comparison.exports import read_exports
 from thaw.comparison.labels import find_issues
+from thaw.comparison.leftovers import list_leftovers
 from thaw.comparison.pairs import (
     AS_GOOD,
     Evidence,
@@ -42,10 +43,10 @@ SHARES = dict.fromkeys(("accuracy", "train", "validation", "test"), 6)
 def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> None:
     """Write the report below `folder`: its pages, figures and tables, metrics/summary.json and the tables in plots/.
 
-    The runs are those that `table` names, whatever files others have left behind; `size` is the side of the photos in
-    pixels. All repeats to the byte but what tells measured times: report/report.html, which names the commit, too,
-    report/cost.md and cost.html, and report/cost with their figure. Raises InputError, before it writes anything, where
-    a stage has not run.
+    The runs are those that `table` names; those that others have left behind are named and not read. `size` is the side
+    of the photos in pixels. All repeats to the byte but what tells measured times: report/report.html, which names the
+    commit, too, report/cost.md and cost.html, and report/cost with their figure. Raises InputError, before it writes
+    anything, where a stage has not run.
     """
     folder = pathlib.Path(folder)
     report, results = folder / paths.REPORT, read_results(table, folder)
@@ -56,7 +57,8 @@ def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> N
     latency, repeats = draw_latency(evidence, latencies), read_repeats(table, folder)
     exports, issues = read_exports(table, folder), find_issues(repeats)
     by_class = read_classes(evidence.best, results.part, folder)
-    findings = Findings(evidence, by_class, size, drawings, repeats, issues, exports)
+    left = list_leftovers(table, folder)
+    findings = Findings(evidence, by_class, size, drawings, repeats, issues, exports, left)
     page, costs = write_results(findings), write_costs(results, latencies, latency, exports, folder)
     banner, plain = raise_banner(evidence)
     web = write_web_results(findings._replace(evidence=plain), banner, say_origin(folder))

@@ -164,7 +164,9 @@ class Phase(Section):
 
 
 class BaselineRun(Phase):
-    """The run that every table has: a small CNN from scratch."""
+    """A small CNN from scratch, to compare the others with. `baseline_cnn: null` leaves it out: nothing trains, and
+    no page, table or test has it.
+    """
 
     network: BaselineNetwork = pydantic.Field(description="its layers")
 

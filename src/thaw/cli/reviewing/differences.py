@@ -89,7 +89,8 @@ class Change(NamedTuple):
 def read_side(folder: pathlib.Path) -> Side:
     """Return the Side of the files at `folder`; raises InputError where one of them cannot be read."""
     params = read_yaml(folder / paths.PARAMS)
-    listed = [BASELINE, *_list_entries(params, "frozen"), *_list_entries(params, "finetune")]
+    listed = [BASELINE] if params.get(BASELINE) else []
+    listed += [*_list_entries(params, "frozen"), *_list_entries(params, "finetune")]
     runs = {name: _read_run(folder, name) for name in listed if (folder / paths.find_evaluation(name)).exists()}
     summary = _read(read_metrics, folder / paths.SUMMARY, "summary", shape=Best) or {}
     return Side(
@@ -100,7 +101,7 @@ def read_side(folder: pathlib.Path) -> Side:
         _read_pairs(folder),
         _read_claims(folder),
         _read_repeats(folder, params),
-        flatten(_read_others(folder)),
+        flatten(_read_others(folder, params)),
     )
 
 
@@ -233,9 +234,16 @@ def _read_repeats(folder: pathlib.Path, params: Mapping[str, Any]) -> dict[tuple
     return {key: read_metrics(path, *key, shape=REPETITIONS[key[0]]) for key, path in found.items() if path.exists()}
 
 
-def _read_others(folder: pathlib.Path) -> dict[str, Any]:
+def _read_others(folder: pathlib.Path, params: Mapping[str, Any]) -> dict[str, Any]:
+    listed = {paths.find_weights_metrics: "backbones", paths.find_export_scores: "export"}
+    told = {
+        path.relative_to(folder)
+        for find, section in listed.items()
+        for path in folder.glob(find("*"))
+        if path.stem not in _list_entries(params, section)
+    }
     there = {path.relative_to(folder) for path in (folder / "metrics").rglob("*.json")}
-    told = {path.relative_to(folder) for pattern in TOLD for path in folder.glob(pattern)}
+    told |= {path.relative_to(folder) for pattern in TOLD for path in folder.glob(pattern)}
     others = [path for path in sorted(there - told) if "timing" not in path.parts]
     return {path.as_posix(): read_metrics(folder / path) for path in others}
 
