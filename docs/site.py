@@ -10,6 +10,7 @@ import urllib.parse
 import markdown_it
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PARSER = markdown_it.MarkdownIt("commonmark").enable("table")
@@ -23,6 +24,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name in sorted(follow([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])):
         files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> None:
+    """Give the front page the whole width: it needs no lists of pages and headings beside it."""
+    if page.file.src_uri == "README.md":
+        page.meta["hide"] = ["navigation", "toc"]
 
 
 def follow(pages: list[pathlib.Path]) -> set[str]:
