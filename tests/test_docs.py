@@ -239,7 +239,12 @@ def test_the_answer_in_the_readme_is_that_of_the_report() -> None:
     assert ps and all(p in report for p in ps)
     intervals = re.findall(r"\d\d\.\d – \d\d\.\d", answer)
     assert intervals and all(interval in report for interval in intervals)
-    shares = re.findall(r"(\d\d\.\d)(?= %| to |\**? \()", answer)
+    rows = re.findall(r"\|\W*(\d\d\.\d)\W*\((\d\d\.\d – \d\d\.\d)\) \|.*\| ([\d,]+) \|.*\|\n", answer)
+    assert len(rows) == 3
+    for accuracy, interval, parameters in rows:
+        (line,) = [line for line in report.splitlines() if f"| {parameters} |" in line and interval in line]
+        assert accuracy in {f"{float(cell):.1f}" for cell in re.findall(r" (\d\d\.\d\d) \|", line)}, line
+    shares = re.findall(r"(\d\d\.\d)(?= %| to )", answer)
     assert shares and set(shares) <= {f"{float(share):.1f}" for share in re.findall(r"\d\d\.\d+", report)}
 
 
