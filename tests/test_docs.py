@@ -11,11 +11,13 @@ from typing import Any
 import markdown_it
 import pydantic
 import pytest
+import yaml
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 
 from thaw.base.files import read_json
 from thaw.base.sections import Section
+from thaw.cli import idea
 from thaw.config import checking, reference
 from thaw.config.presets import ROOT, list_presets
 from thaw.networks.architectures import ARCHITECTURES, Architecture
@@ -98,6 +100,8 @@ def find_fault(words: str) -> Any:
         return None if any(parses([*arguments, *["x"] * more]) for more in range(3)) else "dvc does not take that"
     if name == "thaw":
         return None if arguments and arguments[0] in COMMANDS else "no such command"
+    if name == "mkdocs":
+        return None if arguments[0] in ("build", "serve") else "no such command"
     if name == "dask":
         return None if arguments[0] in ("scheduler", "worker") else "no such command"
     if name == "test":
@@ -107,6 +111,13 @@ def find_fault(words: str) -> Any:
             return None if importlib.util.find_spec(arguments[1]) else "no such module"
         return None if arguments[0] == "-c" or (ROOT / arguments[0]).exists() else "no such file"
     return "no such command"
+
+
+def list_pages(entry: Any) -> list[str]:
+    """Return the pages below an entry of the navigation, in order."""
+    if isinstance(entry, str):
+        return [entry]
+    return [page for part in entry for inner in part.values() for page in list_pages(inner)]
 
 
 @pages
@@ -146,6 +157,29 @@ def test_every_page_is_in_the_list_of_pages() -> None:
     index = ROOT / "docs" / "README.md"
     linked = {(index.parent / target).resolve() for target in find_links(index)}
     assert set(index.parent.glob("*.md")) - {index} <= linked
+
+
+def test_the_navigation_of_the_site_has_the_groups_and_pages_of_that_list_in_its_order() -> None:
+    text = (ROOT / "docs" / "README.md").read_text()
+    listed = {
+        group: re.findall(r"^- \[[^]]*\]\(([^)]+)\)", lines, re.M)
+        for group, lines in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    }
+    # The one tag of the file names a function, which is of no matter here.
+    document = yaml.load(re.sub(r"!!python\S+", "", (ROOT / "mkdocs.yml").read_text()), yaml.SafeLoader)
+    navigation = {group: list_pages(entry) for part in document["nav"] for group, entry in part.items()}
+    assert list(listed) == [group for group in navigation if group in listed]
+    for group, targets in listed.items():
+        names = [(ROOT / "docs" / target).resolve().relative_to(ROOT).as_posix() for target in targets]
+        assert names == [page for page in navigation[group] if page in names], group
+
+
+def test_the_picture_of_the_idea_is_what_its_program_makes_of_the_counts() -> None:
+    if not all(
+        (ROOT / path).exists() for path in ("metrics/train/mobilenet-blocks-4.json", "metrics/weights/mobilenet.json")
+    ):
+        pytest.skip("the results are of other runs")
+    assert (ROOT / idea.FILE).read_text() == idea.render_idea()
 
 
 def test_the_reference_is_what_the_classes_make_it() -> None:
@@ -200,11 +234,16 @@ def test_the_answer_in_the_readme_is_that_of_the_report() -> None:
     if "(tf_flowers:" not in report:
         pytest.skip("the report is of other photos")
     readme = (ROOT / "README.md").read_text()
-    answer = "On TF-Flowers " + readme.partition("\nOn TF-Flowers ")[2].partition("\n## ")[0]
+    answer = readme.partition("\nOn TF-Flowers ")[2]
     ps = re.findall(r"p = [\d.]*\d", answer)
     assert ps and all(p in report for p in ps)
     intervals = re.findall(r"\d\d\.\d – \d\d\.\d", answer)
     assert intervals and all(interval in report for interval in intervals)
+    rows = re.findall(r"\|\W*(\d\d\.\d)\W*\((\d\d\.\d – \d\d\.\d)\) \|.*\| ([\d,]+) \|.*\|\n", answer)
+    assert len(rows) == 3
+    for accuracy, interval, parameters in rows:
+        (line,) = [line for line in report.splitlines() if f"| {parameters} |" in line and interval in line]
+        assert accuracy in {f"{float(cell):.1f}" for cell in re.findall(r" (\d\d\.\d\d) \|", line)}, line
     shares = re.findall(r"(\d\d\.\d)(?= %| to )", answer)
     assert shares and set(shares) <= {f"{float(share):.1f}" for share in re.findall(r"\d\d\.\d+", report)}
 
@@ -221,16 +260,15 @@ def test_no_training_took_the_memory_that_the_design_says_none_takes() -> None:
     assert measured["ResNet50, last 16 blocks, batch statistics"]["thaw_peak_mib"] < 1024 * int(limit)
 
 
-def test_the_ratios_of_the_readme_are_those_that_were_measured() -> None:
-    paragraph = (ROOT / "README.md").read_text().split("**Stored, not approximated.**")[1].split("\n\n")[0]
-    quoted = [float(number) for number in re.findall(r" (\d+\.\d)\b", paragraph)]
-    ratios = {result["row"]: result["ratio"] for result in read_json(ROOT / "benchmarks/results.json")}
-    rows = [
-        f"{architecture}, {row}"
-        for architecture in ("ResNet50", "MobileNet")
-        for row in ("head only", "last 10 layers", "last 4 blocks")
-    ]
-    assert quoted == [pytest.approx(ratios[row], abs=0.051) for row in rows]
+def test_the_ratios_in_the_documentation_are_those_that_were_measured() -> None:
+    measured = {result["row"]: result["ratio"] for result in read_json(ROOT / "benchmarks/results.json")}
+    openings = ("head only", "last 10 layers", "last 4 blocks")
+    ratios = [measured[f"{architecture}, {row}"] for architecture in ("ResNet50", "MobileNet") for row in openings]
+    for name, expected in (("README.md", [min(ratios), max(ratios)]), ("benchmarks/README.md", ratios)):
+        blocks = re.split(r"\n\n|\n(?=- )", (ROOT / name).read_text())
+        (text,) = [block for block in blocks if "the usual loop" in block]
+        quoted = [float(number) for number in re.findall(r"\b(\d\.\d)\b", text)]
+        assert quoted == [pytest.approx(ratio, abs=0.051) for ratio in expected], name
 
 
 def test_the_store_and_the_records_ended_as_the_design_says_they_did() -> None:

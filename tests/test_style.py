@@ -7,7 +7,7 @@ import pytest
 
 from thaw.config.presets import ROOT
 
-CODE = ("src", "stages", "tests", "benchmarks")
+CODE = ("src", "stages", "tests", "benchmarks", "docs/site.py")
 
 
 def run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:
