@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.sections import Section
-from thaw.networks.architectures import ARCHITECTURES
 
 BatchNorm = Literal["frozen", "inference", "batch"]
 
