@@ -14,11 +14,11 @@ import pytest
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 
+from thaw.architectures.table import ARCHITECTURES, Architecture
 from thaw.base.files import read_json
 from thaw.base.sections import Section
 from thaw.config import checking, reference
 from thaw.config.presets import ROOT, list_presets
-from thaw.networks.architectures import ARCHITECTURES, Architecture
 from thaw.networks.backbones import build, find_blocks
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")]

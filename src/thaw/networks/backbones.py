@@ -4,6 +4,8 @@ import math
 import re
 from typing import Any
 
+import numpy as np
+
 from thaw.architectures.table import ARCHITECTURES
 from thaw.base.quiet import keras, tf
 
@@ -54,7 +56,7 @@ def build(architecture: str, width: float, size: int) -> keras.Model:
         model = keras.Model.from_config(config)
     for layer in model.layers:
         if is_normalization(layer) and layer.weights:
-            layer.set_weights([MEAN, DEVIATION, layer.count])
+            layer.set_weights([np.array(MEAN), np.array(DEVIATION), layer.count])
             layer.finalize_state()
     return model
 
