@@ -22,20 +22,24 @@ class TrainedPart(keras.layers.Layer):
         super().__init__(**options)
         self.network, self.batch_norm = network, batch_norm
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Return what the network makes of `x`."""
-        return keras.tree.flatten(self.network._run_through_graph(x, self._choose))[0]
+
+        def choose(operation: keras.Operation) -> Callable[..., Any]:
+            # To each layer in words: what one is told, Keras takes for what its successors are to do.
+            if not isinstance(operation, keras.layers.Layer):
+                return operation
+            return functools.partial(operation, training=bool(training) and self._trains(operation))
+
+        return keras.tree.flatten(self.network._run_through_graph(x, choose))[0]
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of what the network makes of an input of `shape`."""
         return self.network.compute_output_shape(shape)
 
-    def _choose(self, operation: keras.Operation) -> Callable[..., Any]:
-        """Return what calls `operation`: in training or in use as the whole is, or in use alone."""
-        fixed = self.batch_norm != "batch" and is_batch_norm(operation)
-        if isinstance(operation, keras.layers.Layer) and (fixed or not operation.trainable):
-            return functools.partial(operation, training=False)
-        return operation
+    def _trains(self, layer: keras.layers.Layer) -> bool:
+        """Tell whether `layer` acts as in training, where the whole is in training."""
+        return layer.trainable and (self.batch_norm == "batch" or not is_batch_norm(layer))
 
 
 def build_tail(network: Network, cut: keras.Operation, batch_norm: BatchNorm) -> keras.Model:
