@@ -195,6 +195,16 @@ def test_the_backbone_that_the_documentation_adds_is_one(monkeypatch: pytest.Mon
     assert [f"stride{stride}" for stride in strides] == list(architecture.stages)
 
 
+def test_the_table_of_backbones_is_that_of_the_code() -> None:
+    table = (ROOT / "docs" / "own-backbone.md").read_text().split("| Stages |\n")[1].split("\n\n")[0]
+    rows = [[cell.strip().replace("`", "") for cell in line.split("|")[1:-1]] for line in table.split("\n")[1:]]
+    assert [row[0] for row in rows] == list(ARCHITECTURES)
+    for name, _, _, blocks, stages in rows:
+        named = list(ARCHITECTURES[name].stages)
+        assert int(blocks) == ARCHITECTURES[name].blocks
+        assert stages in (", ".join(named), f"{named[0]} to {named[-1]}")
+
+
 def test_the_answer_in_the_readme_is_that_of_the_report() -> None:
     report = (ROOT / "report/report.md").read_text()
     if "(tf_flowers:" not in report:
