@@ -15,28 +15,42 @@ from quick import copy, make_quick
 from small import SIZE, WIDTH, plain_head, scatter, write_photos
 from thaw.base.quiet import keras
 from thaw.base.sections import Compute
-from thaw.networks import architectures, classifiers
+from thaw.networks import classifiers
 from thaw.networks.classifiers import Network
 from thaw.records import writing
 from thaw.records.sections import Image
 from tiny import dvc, git, make_project
 
 
+class Networks(dict[str, Network]):
+    """Small networks by their architecture, each built when it is asked for."""
+
+    def __missing__(self, name: str) -> Network:
+        self[name] = network = classifiers.build_classifier(name, WIDTH, SIZE, plain_head(), 3)
+        scatter(network.model)
+        return network
+
+
+class Backbones(dict[str, keras.Model]):
+    """The backbones of such networks."""
+
+    def __init__(self, networks: Networks) -> None:
+        self.networks = networks
+
+    def __missing__(self, name: str) -> keras.Model:
+        return self.networks[name].backbone
+
+
 @pytest.fixture(scope="session")
 def small_networks() -> dict[str, Network]:
     """Each architecture as a classifier of three classes, small and at random; tests must not change weights."""
-    found = {
-        name: classifiers.build_classifier(name, WIDTH, SIZE, plain_head(), 3) for name in architectures.ARCHITECTURES
-    }
-    for network in found.values():
-        scatter(network.model)
-    return found
+    return Networks()
 
 
 @pytest.fixture(scope="session")
-def small_backbones(small_networks: dict[str, Network]) -> dict[str, keras.Model]:
+def small_backbones(small_networks: Networks) -> dict[str, keras.Model]:
     """The backbones of those; tests must not change weights."""
-    return {name: network.backbone for name, network in small_networks.items()}
+    return Backbones(small_networks)
 
 
 @pytest.fixture

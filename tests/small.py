@@ -8,19 +8,22 @@ import pandas as pd
 import PIL.Image
 import pytest
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.quiet import keras
-from thaw.networks import architectures
 from thaw.networks.classifiers import Network
 from thaw.networks.sections import Head
 
-SIZE = 72  # pixels: the smallest that every backbone takes
+SIZE = 75  # pixels: the smallest that every backbone takes
 WIDTH = 0.125
+
+# Those that take long to build or to go through, and those that are another one with more blocks.
+LARGE = ("EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "DenseNet121", "InceptionV3", "NASNetMobile")
+# All of them, as parameters of a test that takes a moment for each: the large ones are long.
+EACH = [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in ARCHITECTURES]
 
 USUAL = ("ResNet50", "MobileNet", "MobileNetV3Small")  # architectures that every run of a slow test goes through
 # All of them, as parameters of such a test: the others are long.
-USUAL_FIRST = [
-    pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in architectures.ARCHITECTURES
-]
+USUAL_FIRST = [pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in ARCHITECTURES]
 
 
 def plain_head() -> Head:
@@ -42,6 +45,9 @@ def scatter(model: keras.Model) -> None:
         else:
             spread = generator.normal(0, 0.2, weight.shape)
             weight.assign(1 + abs(spread) if "variance" in weight.path else weight.numpy() + spread)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
 
 
 def spread_logits(network: Network, pixels: np.ndarray) -> None:

@@ -14,10 +14,11 @@ import pytest
 import tensorflow as tf
 
 from small import USUAL_FIRST, assert_close
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import InputError
 from thaw.base.files import publish
 from thaw.base.sections import Compute
-from thaw.networks import architectures, backbones, plan, unfreezing
+from thaw.networks import backbones, plan, unfreezing
 from thaw.networks.classifiers import Network
 from thaw.networks.plan import Opening, plan_run
 from thaw.networks.sections import Unfreeze
@@ -144,7 +145,7 @@ def test_one_pass_fills_every_cut_asked_as_each_alone(
     passes: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network, blocks = small_networks[architecture], architectures.ARCHITECTURES[architecture].blocks
+    network, blocks = small_networks[architecture], ARCHITECTURES[architecture].blocks
     asks = [
         {},
         {"blocks": 1},

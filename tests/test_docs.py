@@ -15,12 +15,12 @@ import yaml
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 
+from thaw.architectures.table import ARCHITECTURES, Architecture
 from thaw.base.files import read_json
 from thaw.base.sections import Section
 from thaw.cli import idea
 from thaw.config import checking, reference
 from thaw.config.presets import ROOT, list_presets
-from thaw.networks.architectures import ARCHITECTURES, Architecture
 from thaw.networks.backbones import build, find_blocks
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")]
@@ -227,6 +227,16 @@ def test_the_backbone_that_the_documentation_adds_is_one(monkeypatch: pytest.Mon
     assert len(model.layers) == architecture.layers
     strides = [64 // end.output.shape[1] for end in find_blocks(model, name)[1:]]
     assert [f"stride{stride}" for stride in strides] == list(architecture.stages)
+
+
+def test_the_table_of_backbones_is_that_of_the_code() -> None:
+    table = (ROOT / "docs" / "own-backbone.md").read_text().split("| Stages |\n")[1].split("\n\n")[0]
+    rows = [[cell.strip().replace("`", "") for cell in line.split("|")[1:-1]] for line in table.split("\n")[1:]]
+    assert [row[0] for row in rows] == list(ARCHITECTURES)
+    for name, _, _, blocks, stages in rows:
+        named = list(ARCHITECTURES[name].stages)
+        assert int(blocks) == ARCHITECTURES[name].blocks
+        assert stages in (", ".join(named), f"{named[0]} to {named[-1]}")
 
 
 def test_the_answer_in_the_readme_is_that_of_the_report() -> None:

@@ -19,6 +19,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import outcomes
 from small import SIZE, WIDTH, plain_head, scatter, spread_logits, write_photos
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.quiet import keras
@@ -34,7 +35,7 @@ from thaw.export.files import About, File, append_metadata
 from thaw.export.repeating import make_repeatable
 from thaw.export.runtimes import load_file
 from thaw.export.sections import Export
-from thaw.networks import architectures, classifiers
+from thaw.networks import classifiers
 from thaw.networks.classifiers import Network
 from thaw.networks.sections import BaselineNetwork
 from thaw.records import reading, writing
@@ -267,7 +268,7 @@ def test_the_program_reads_photos_as_training_did(made: Made, tmp_path: pathlib.
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", architectures.ARCHITECTURES)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_runs_by_built_in_operations_alone_and_agrees(name: str, tmp_path: pathlib.Path) -> None:
     whole, pixels = build_whole(make_network(name)), draw_pixels()
     write_saved_model(whole, tmp_path / "saved_model")
@@ -282,7 +283,7 @@ def test_every_architecture_runs_by_built_in_operations_alone_and_agrees(name: s
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", architectures.ARCHITECTURES)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_runs_quantised(name: str, tmp_path: pathlib.Path) -> None:
     """With first weights as training begins with: of those at random everywhere, gates may be shut for every photo."""
     keras.utils.set_random_seed(1)

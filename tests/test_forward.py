@@ -13,6 +13,7 @@ import pytest
 
 import steps
 from small import SIZE, WIDTH, plain_head, scatter
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base import engines
 from thaw.base.engines import check_engine
 from thaw.base.errors import InputError
@@ -20,7 +21,7 @@ from thaw.base.sections import Compute, Forward
 from thaw.config.checking import Params, check
 from thaw.config.presets import ROOT
 from thaw.config.starting import prepare
-from thaw.networks import architectures, classifiers, unfreezing
+from thaw.networks import classifiers, unfreezing
 from thaw.networks.classifiers import Network
 from thaw.networks.sections import Unfreeze
 from thaw.prediction.models import load_run
@@ -58,14 +59,12 @@ def float32(threads: Compute) -> Compute:
     return threads.model_copy(update={"forward": FLOAT32})
 
 
-FEW = [
-    pytest.param(name, marks=() if name == "MobileNet" else pytest.mark.long) for name in architectures.ARCHITECTURES
-]
+FEW = [pytest.param(name, marks=() if name == "MobileNet" else pytest.mark.long) for name in ARCHITECTURES]
 
 
 def make_prefixes(network: Network, architecture: str, compute: Compute) -> list[Prefix]:
     """Return prefixes of the whole backbone and of half of its blocks."""
-    asked = [None, Unfreeze(blocks=architectures.ARCHITECTURES[architecture].blocks // 2)]
+    asked = [None, Unfreeze(blocks=ARCHITECTURES[architecture].blocks // 2)]
     layers = [unfreezing.find_open_layers(network.backbone, architecture, ask) for ask in asked]
     cuts = [unfreezing.find_cut(network.backbone, opened) for opened in layers]
     return [Prefix(network, cut, architecture, compute) for cut in cuts]

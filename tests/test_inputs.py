@@ -16,6 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import InputError
 from thaw.base.files import read_json
 from thaw.cli.workspaces import make_workspace
@@ -24,7 +25,6 @@ from thaw.config.checking import Params, check
 from thaw.config.inputs import DATASET, Digests, confirm_photos, confirm_weights, find_listings, name_listing
 from thaw.config.loading import write_yaml
 from thaw.config.starting import prepare as prepare_here
-from thaw.networks.architectures import ARCHITECTURES
 from tiny import DOCUMENT, attempt, change_params, dvc, find_stages_run, git, make_project, prepare
 
 pytestmark = pytest.mark.long  # programs and whole stages, minutes in all
@@ -196,7 +196,7 @@ def test_of_a_mirror_only_what_no_digest_pins_is_listed(
     found = list_all(make_params(dataset=tfds, weights="imagenet"))
     assert found[DATASET] == list_photos(tmp_path / "flower_photos")
     assert found[WEIGHTS]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    published = row._replace(md5=hashlib.md5(path.read_bytes()).hexdigest())
+    published = row._replace(published=f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}")
     monkeypatch.setitem(ARCHITECTURES, "ResNet50", published)
     assert list_all(make_params(weights="imagenet"))[WEIGHTS] == {}
 

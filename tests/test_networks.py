@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from small import SIZE, USUAL_FIRST, assert_close, plain_head
-from thaw.networks import architectures, classifiers, cutting, plan, unfreezing
+from small import EACH, SIZE, USUAL_FIRST, assert_close, plain_head, scatter
+from thaw.architectures.table import ARCHITECTURES
+from thaw.networks import classifiers, cutting, plan, unfreezing
 from thaw.networks.classifiers import Network
 from thaw.networks.plan import Opening
 from thaw.networks.sections import BatchNorm, Head, Unfreeze
@@ -54,7 +55,7 @@ def train(parts: Any) -> None:
 def find_cuts(network: Network, architecture: str) -> Any:
     """Return each operation at which some number of last layers cuts the backbone, once, the last first."""
     cuts = {}
-    for layers in range(architectures.ARCHITECTURES[architecture].layers + 1):
+    for layers in range(ARCHITECTURES[architecture].layers + 1):
         asked = Unfreeze(layers=layers) if layers else None
         opened = unfreezing.find_open_layers(network.backbone, architecture, asked)
         cut = unfreezing.find_cut(network.backbone, opened)
@@ -65,7 +66,7 @@ def find_cuts(network: Network, architecture: str) -> Any:
 def find_backbone(model: keras.Model) -> Any:
     """Return the network of backbone operations inside a prefix or a tail; None where there is none."""
     for layer in model.layers:
-        if isinstance(layer, cutting.FixedStatistics):
+        if isinstance(layer, cutting.TrainedPart):
             return layer.network
         if isinstance(layer, keras.Model) and len(layer.outputs[0].shape) == 4:
             return layer
@@ -86,7 +87,7 @@ def test_prefix_and_tail_give_what_the_whole_network_gives_at_every_cut(
         assert_close(parts.tail(inputs, training=False), whole)
 
 
-@pytest.mark.parametrize("name", list(architectures.ARCHITECTURES))
+@pytest.mark.parametrize("name", EACH)
 def test_prefix_and_tail_share_out_the_operations_at_every_cut(name: str, small_networks: dict[str, Network]) -> None:
     """Each operation of the backbone is in one of them, and in one alone."""
     network = small_networks[name]
@@ -155,6 +156,38 @@ def test_gamma_and_beta_train_unless_they_are_frozen(mode: str, trains: bool, sm
     train(take_apart(small_network, {"blocks": 1}, mode))
     for values, earlier in zip((norm.gamma.numpy(), norm.beta.numpy()), before, strict=True):
         assert (values != earlier).any() == trains
+
+
+def make_efficient(seed: int) -> Network:
+    """Return a small EfficientNet, whose residual blocks have dropout; its weights are the same for every seed."""
+    keras.utils.set_random_seed(seed)
+    network = classifiers.build_classifier("EfficientNetV2B0", 0.125, SIZE, plain_head(), 3)
+    scatter(network.model)
+    return network
+
+
+@pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
+def test_dropout_of_closed_layers_is_off_in_training(mode: str) -> None:
+    """Of an open stage without dropout, all that follows lies behind the cut, and is closed."""
+    parts = take_apart(make_efficient(1), {"stages": ["stride2"]}, mode, "EfficientNetV2B0")
+    inputs = parts.prefix(IMAGES, training=False)
+    assert any(isinstance(layer, keras.layers.Dropout) for layer in find_backbone(parts.tail).layers)
+    one, other = (parts.tail(inputs, training=True) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
+def test_dropout_of_open_layers_acts_in_training_and_follows_the_seed(mode: str) -> None:
+    found = []
+    for seed in (1, 1, 2):
+        parts = take_apart(make_efficient(seed), {"blocks": 8}, mode, "EfficientNetV2B0")
+        inputs = parts.prefix(IMAGES, training=False)
+        found.append([parts.tail(inputs, training=training).numpy() for training in (True, True, False)])
+    (first, second, in_use), again, other = found
+    assert (first != second).any() and (first != in_use).any()
+    np.testing.assert_array_equal([first, second, in_use], again)
+    assert (first != other[0]).any()
+    np.testing.assert_array_equal(in_use, other[2])
 
 
 def test_layers_before_the_cut_keep_their_weights(small_network: Network) -> None:

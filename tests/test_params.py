@@ -141,6 +141,16 @@ def test_the_projects_own_file_has_no_fault() -> None:
     load(ROOT / "params.yaml")
 
 
+def test_a_mode_that_a_network_without_batch_norm_has_nothing_for_is_a_fault(document: dict[str, Any]) -> None:
+    document["backbones"]["mobilenet"]["architecture"] = "ConvNeXtTiny"
+    check(document, "params.yaml")
+    document["finetune"]["mobilenet-blocks-4"]["batch_norm"] = "batch"
+    assert find_faults(document) == [
+        "params.yaml: finetune.mobilenet-blocks-4.batch_norm: must be inference for mobilenet, which has no BatchNorm "
+        "layers: all modes are the same (got 'batch')"
+    ]
+
+
 def test_a_document_without_a_fault_is_typed(document: dict[str, Any]) -> None:
     assert check(document, "params.yaml").image.size == 224
 

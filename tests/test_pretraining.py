@@ -9,13 +9,15 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from small import EACH, assert_close, scatter
+from thaw.architectures.table import ARCHITECTURES, Architecture
 from thaw.base.errors import InputError
 from thaw.base.files import digest_of, read_json
 from thaw.base.sections import validate
 from thaw.drawn.flowers import PRETRAINING, draw
-from thaw.networks import architectures, backbones
+from thaw.networks import backbones
 from thaw.networks.costs import count_flops
-from thaw.weights import on_flowers
+from thaw.weights import on_flowers, pretrained
 from thaw.weights.pretrained import describe_network, pretrain, save_pretrained
 from thaw.weights.sections import Backbone, Pretraining
 
@@ -150,13 +152,75 @@ def test_a_stand_in_of_a_mirror_is_loaded_and_not_official(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, architecture: str
 ) -> None:
     model = backbones.build(architecture, 1, 72)
-    file = tmp_path / "weights" / architectures.ARCHITECTURES[architecture].file.split("/")[-1]
+    file = tmp_path / "weights" / ARCHITECTURES[architecture].file.split("/")[-1]
     file.parent.mkdir()
     write_published_format(model, file)
     monkeypatch.setenv("THAW_MIRROR", str(tmp_path))
     loaded, document = pretrain("full", Backbone(architecture=architecture, width=1.0, weights="imagenet"))
     assert document["official"] is False
     assert np.array_equal(weights_of(loaded), weights_of(model))
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param(name, marks=() if name == "EfficientNetB0" else pytest.mark.long) for name in ARCHITECTURES],
+)
+def test_of_the_published_file_it_makes_what_keras_makes(
+    architecture: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """The builder of keras.applications is given a file of the same layout in the place of its download."""
+    row, shape = ARCHITECTURES[architecture], (96, 96, 3)
+    builder = getattr(keras.applications, row.builder)
+    source = builder(include_top=False, weights=None, input_shape=shape, **row.options)
+    scatter(source)
+    file = tmp_path / row.mirrored
+    file.parent.mkdir()
+    write_published_format(source, file)
+    asked: dict[str, Any] = {}
+
+    def get_file(name: str, origin: str, file_hash: str | None = None, **_: Any) -> str:
+        asked.update(url=origin, digest=file_hash)
+        return str(file)
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
+    published = builder(include_top=False, weights="imagenet", input_shape=shape, **row.options)
+    assert asked == {"url": row.url, "digest": row.published and row.published.partition(":")[2]}
+    monkeypatch.setenv("THAW_MIRROR", str(tmp_path))
+    monkeypatch.setattr(pretrained, "RANDOM_SIZE", shape[0])
+    loaded, _ = pretrain("full", Backbone(architecture=architecture, width=1.0, weights="imagenet"))
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype(np.float32)
+    preprocess = getattr(keras.applications, row.module).preprocess_input
+    expected = published(preprocess(pixels.copy()), training=False)
+    assert_close(loaded(backbones.Preprocessing(architecture)(pixels), training=False), expected)
+
+
+ROW = ARCHITECTURES[ARCHITECTURE]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (ROW, False),
+        (ROW._replace(smallest=40, layers=87, file="other.h5", published="md5:0"), False),
+        (ROW._replace(ends=r"conv_dw_\d+_relu"), True),
+        (ROW._replace(stages={"stride2": 2, "stride4": 1, "stride8": 2, "stride16": 6, "stride32": 2}), True),
+        (ROW._replace(stages=dict(reversed(ROW.stages.items()))), True),
+        (ROW._replace(rescaled=True), True),
+    ],
+)
+def test_an_edit_of_a_row_that_changes_what_runs_make_changes_the_file_that_they_depend_on(
+    row: Architecture,
+    told: bool,
+    trained: tuple[keras.Model, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_pretrained(*trained)
+    before = pathlib.Path("models/pretrained/small.json").read_bytes()
+    monkeypatch.setitem(ARCHITECTURES, ARCHITECTURE, row)
+    save_pretrained(*trained)
+    assert (pathlib.Path("models/pretrained/small.json").read_bytes() != before) == told
 
 
 def test_what_is_saved_can_be_loaded_and_describes_the_network_without_its_source(
@@ -186,11 +250,11 @@ def test_settings_that_do_not_belong_together_are_a_fault(entries: dict[str, Any
     assert len(faults) == 1 and fault in faults[0]
 
 
-@pytest.mark.parametrize("architecture", architectures.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", EACH)
 def test_a_network_is_described_block_by_block_up_to_its_last_layer(
     architecture: str, small_backbones: dict[str, keras.Model]
 ) -> None:
-    model, row = small_backbones[architecture], architectures.ARCHITECTURES[architecture]
+    model, row = small_backbones[architecture], ARCHITECTURES[architecture]
     described = describe_network(model, architecture)
     stages = [block["stage"] for block in described["blocks"]]
     assert stages[0] == "stem" and {stage: stages.count(stage) for stage in row.stages} == row.stages

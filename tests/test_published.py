@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.comparison import published
 from thaw.comparison.results import Results, Run, describe_unfreeze
-from thaw.networks import architectures, classifiers, unfreezing
+from thaw.networks import classifiers, unfreezing
 from thaw.networks.sections import Head, Unfreeze
 
 HEAD = Head(dense=[], dropout=0.0, batch_norm=False)
@@ -77,7 +78,7 @@ def test_more_blocks_than_there_are_is_noted_and_nothing_else_is() -> None:
     for row in TABLE.itertuples():
         asked = re.fullmatch(r"last (\d+) blocks", row.unfreeze)
         if asked:
-            blocks = architectures.ARCHITECTURES[row.backbone].blocks
+            blocks = ARCHITECTURES[row.backbone].blocks
             noted = row.note == f"{row.backbone} has {blocks} blocks: no more can have been open"
             assert noted == (int(asked[1]) > blocks)
             assert row.unfrozen == describe_unfreeze({"blocks": min(int(asked[1]), blocks)})

@@ -12,11 +12,11 @@ from small import SIZE, WIDTH
 from steps import make_repeated, make_setting
 from test_repeating import FOLDER, TUNED, params, train_as_the_table_does  # noqa: F401
 from test_training import pretrain
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.files import digest_of, read_json
 from thaw.config.checking import Params
 from thaw.config.openings import list_openings
 from thaw.networks import backbones, costs, plan
-from thaw.networks.architectures import ARCHITECTURES
 from thaw.networks.sections import Auto, Unfreeze
 from thaw.networks.unfreezing import list_candidates
 from thaw.records import reading

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from disks import run_code, run_on_disk
+from thaw.architectures import table
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import DamagedFile, InputError
 from thaw.base.quiet import keras
 from thaw.networks import backbones
-from thaw.networks.architectures import ARCHITECTURES
 from thaw.networks.classifiers import Network, digest_weights
 from thaw.networks.hdf5 import load_weights, write_weights
-from thaw.weights import pretrained
 from thaw.weights.pretrained import pretrain
 from thaw.weights.sections import Backbone
 
@@ -155,7 +155,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=functools.partial(server.serve_forever, 0.01), daemon=True).start()
-        monkeypatch.setattr(pretrained, "FILES", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(table, "FILES", f"http://127.0.0.1:{server.server_port}/")
         yield sent
         server.shutdown()
 
@@ -168,7 +168,7 @@ def write_old_layout(model: keras.Model, path: pathlib.Path) -> bytes:
 
 
 def test_what_came_once_and_cannot_be_loaded_is_downloaded_again(web: dict[str, bytes]) -> None:
-    assert ARCHITECTURES[ARCHITECTURE].md5 is None
+    assert ARCHITECTURES[ARCHITECTURE].published is None
     source = backbones.build(ARCHITECTURE, 1, 72)
     right = write_old_layout(source, pathlib.Path("right.h5"))
     other = write_old_layout(backbones.build(ARCHITECTURE, WIDTH, 32), pathlib.Path("other.h5"))

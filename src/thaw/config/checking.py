@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import pydantic
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import InputError, kind
 from thaw.base.names import BASELINE, PRETRAINED
 from thaw.base.sections import Compute, Section, validate
@@ -17,7 +18,6 @@ from thaw.comparison.sections import Report
 from thaw.config.unseen import UNSEEN, find_unseen
 from thaw.explanation.sections import Explain
 from thaw.export.sections import Export
-from thaw.networks.architectures import ARCHITECTURES
 from thaw.networks.sections import Head, Unfreeze, find_faults, find_smallest_size
 from thaw.photos.sections import Dataset
 from thaw.records.sections import Image
@@ -269,7 +269,14 @@ def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Ite
     if allowed is frozen:
         key = frozen[key].backbone
     backbone = backbones.get(key)
-    if backbone and backbone.architecture is not FAULTY and isinstance(run.unfreeze, Unfreeze):
+    if not backbone or backbone.architecture is FAULTY:
+        return
+    if not ARCHITECTURES[backbone.architecture].batch_norm and run.batch_norm not in ("inference", FAULTY):
+        yield (
+            f"{place}.batch_norm: must be inference for {key}, which has no BatchNorm layers: all modes are the same "
+            f"(got {kind(run.batch_norm)})"
+        )
+    if isinstance(run.unfreeze, Unfreeze):
         for at, message, value in find_faults(run.unfreeze, backbone.architecture, key):
             yield f"{place}.unfreeze.{at}: {message} (got {kind(value)})"
 

@@ -21,11 +21,11 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import InputError
 from thaw.base.files import write_json, write_text
 from thaw.base.progress import track
 from thaw.config.checking import Params
-from thaw.networks.architectures import ARCHITECTURES
 from thaw.photos.places import FILE, NOTHING, find_kind, find_path, scan
 from thaw.photos.places import FOLDER as FOLDER_KIND
 from thaw.photos.sections import Archive, Dataset, Folder, Tfds
@@ -244,11 +244,11 @@ def _find_weights(name: str, backbone: Backbone) -> Input | None:
         path, told = find_path(backbone.weights, place), f"{place}: {backbone.weights!r}"
         return _look_at_weights(path, told, None)
     row = ARCHITECTURES[backbone.architecture]
-    mirrored = _find_in_mirror(f"weights/{pathlib.PurePosixPath(row.file).name}")
+    mirrored = _find_in_mirror(row.mirrored)
     if mirrored is None:
         return Input(place, None, lambda _: {})
     where = f"THAW_MIRROR: weights/{mirrored.name}"
-    return _look_at_weights(mirrored, where, row.md5)
+    return _look_at_weights(mirrored, where, row.published)
 
 
 def _find_in_mirror(path: str) -> pathlib.Path | None:
@@ -293,8 +293,11 @@ def _compose(name: str) -> bytes:
     return unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
 
 
-def _look_at_weights(path: pathlib.Path, place: str, md5: str | None) -> Input:
-    """Return the Input that a weights file is: its listing is name and digest, an empty one where it has that md5."""
+def _look_at_weights(path: pathlib.Path, place: str, published: str | None) -> Input:
+    """Return the Input that a weights file is: its listing is name and digest, an empty one where it is `published`.
+
+    That is the digest of a row of ARCHITECTURES.
+    """
 
     def check() -> None:
         kind = find_kind(path)
@@ -305,7 +308,8 @@ def _look_at_weights(path: pathlib.Path, place: str, md5: str | None) -> Input:
 
     def read(digests: Digests) -> Listing:
         check()
-        if md5 is not None and digests.find(path, "md5") == md5:
+        algorithm = published.partition(":")[0] if published else ""
+        if algorithm and f"{algorithm}:{digests.find(path, algorithm)}" == published:
             return {}
         return {"file": path.name, "sha256": digests.find(path)}
 

@@ -1,31 +1,45 @@
 """A network taken apart at a cut."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from thaw.base.quiet import keras, tf
 from thaw.networks.classifiers import Network
 from thaw.networks.sections import BatchNorm
+from thaw.networks.unfreezing import is_batch_norm
 
 
-class FixedStatistics(keras.layers.Layer):
-    """Runs a network with the BatchNorm statistics it came with, in training too; gamma and beta may train.
+class TrainedPart(keras.layers.Layer):
+    """Runs a network in training as far as its layers are open: a closed one acts as in use, its dropout too.
 
-    `network(x, training=False)` inside a functional model does not last through `fit` once the network is unfrozen;
-    in a layer's own `call` it does.
+    Unless `batch_norm` is ``batch``, BatchNorm layers keep the statistics they came with; gamma and beta may train.
+    `network(x, training=False)` inside a functional model does not last through `fit` once the network is unfrozen; in
+    a layer's own `call` it does.
     """
 
-    def __init__(self, network: keras.Model, **options: Any) -> None:
+    def __init__(self, network: keras.Model, batch_norm: BatchNorm, **options: Any) -> None:
         super().__init__(**options)
-        self.network = network
+        self.network, self.batch_norm = network, batch_norm
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Return what the network makes of `x`."""
-        return self.network(x, training=False)
+
+        def choose(operation: keras.Operation) -> Callable[..., Any]:
+            # To each layer in words: what one is told, Keras takes for what its successors are to do.
+            if not isinstance(operation, keras.layers.Layer):
+                return operation
+            return functools.partial(operation, training=bool(training) and self._trains(operation))
+
+        return keras.tree.flatten(self.network._run_through_graph(x, choose))[0]
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of what the network makes of an input of `shape`."""
         return self.network.compute_output_shape(shape)
+
+    def _trains(self, layer: keras.layers.Layer) -> bool:
+        """Tell whether `layer` acts as in training, where the whole is in training."""
+        return layer.trainable and (self.batch_norm == "batch" or not is_batch_norm(layer))
 
 
 def build_tail(network: Network, cut: keras.Operation, batch_norm: BatchNorm) -> keras.Model:
@@ -44,7 +58,7 @@ def build_tail(network: Network, cut: keras.Operation, batch_norm: BatchNorm) ->
     else:
         inputs = features = keras.Input(cut.output.shape[1:], name="activations")
         rest = keras.Model(cut.output, backbone.output)
-    features = rest(features) if batch_norm == "batch" else FixedStatistics(rest)(features)
+    features = TrainedPart(rest, batch_norm)(features)
     return keras.Model(inputs, network.head(network.model.get_layer("pooling")(features)))
 
 

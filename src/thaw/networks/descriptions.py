@@ -9,9 +9,10 @@ class BackboneDescription(TypedDict):
     """A backbone, without where its weights come from."""
 
     name: str  # an entry of `backbones`
-    architecture: str  # a row of architectures.ARCHITECTURES
+    architecture: str  # a row of ARCHITECTURES
     width: float
     preprocessing: NotRequired[str]  # a mode of backbones.Preprocessing; left out where it is the network's own
+    row: NotRequired[str]  # the digest of the row; left out of those that are older than it
 
 
 # The document beside the weights of a trained run. Written as a call, because `from` is no name in Python.

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.sections import Section
-from thaw.networks.architectures import ARCHITECTURES
 
 BatchNorm = Literal["frozen", "inference", "batch"]
 
@@ -59,8 +59,9 @@ class Unfreeze(Section):
     )
     stages: Annotated[list[str], pydantic.Field(min_length=1)] | None = pydantic.Field(
         default=None,
-        description="by name: `conv2` to `conv5` of ResNet50, `stride2` (MobileNetV3Small: `stride4`) to `stride32` of "
-        "a MobileNet, `entry`, `middle` and `exit` of Xception",
+        description="by name: `conv2` to `conv5` of ResNet50 and DenseNet121, `entry`, `middle` and `exit` of "
+        "Xception, `grid35`, `grid17` and `grid8` of InceptionV3, `stride2` to `stride32` of the others "
+        "(MobileNetV3Small, ConvNeXtTiny and NASNetMobile begin with `stride4`)",
     )
     all: Literal[True] | None = pydantic.Field(default=None, description="the whole backbone")
     auto: Auto | None = pydantic.Field(default=None, description="what a race over several cuts finds best")

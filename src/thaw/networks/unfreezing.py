@@ -6,9 +6,9 @@ Pure: it looks at a network and computes; it changes and trains nothing.
 import math
 from collections.abc import Sequence
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.quiet import keras
-from thaw.networks.architectures import ARCHITECTURES
-from thaw.networks.backbones import find_blocks, find_single_tensors
+from thaw.networks.backbones import find_before, find_blocks, find_single_tensors, is_normalization
 from thaw.networks.sections import Auto, BatchNorm, Unfreeze
 
 
@@ -48,13 +48,13 @@ def find_cut(model: keras.Model, open_layers: Sequence[keras.layers.Layer]) -> k
     """Return the last operation of the frozen prefix: the latest whose output alone crosses, with nothing open before.
 
     The cut moves back to a single tensor where residuals would cross it; what trains does not change. An open layer
-    without weights may lie before the cut: there is nothing in it to train. Returns the input where nothing with
-    weights is frozen, and the output where nothing is open.
+    without parameters may lie before the cut: there is nothing in it to train. Returns the input where nothing with
+    parameters is frozen, and the output where nothing is open.
     """
-    weighted = {id(layer) for layer in open_layers if layer.weights}
+    weighted = {id(layer) for layer in open_layers if list_parameters(layer)}
     position = {id(operation): i for i, operation in enumerate(model.operations)}
     first = min((position[identity] for identity in weighted), default=len(model.operations))
-    if not any(getattr(operation, "weights", ()) for operation in model.operations[:first]):
+    if not any(list_parameters(operation) for operation in model.operations[:first]):
         return model.operations[0]
     return [point for point in find_single_tensors(model) if position[id(point)] < first][-1]
 
@@ -62,14 +62,13 @@ def find_cut(model: keras.Model, open_layers: Sequence[keras.layers.Layer]) -> k
 def count_trainable(open_layers: Sequence[keras.layers.Layer], batch_norm: BatchNorm) -> dict[str, int]:
     """Return {layer name: trainable parameters} as `open_layers` and the BatchNorm mode ask, zeros left out.
 
-    Moving statistics are never counted. In mode `frozen` the gamma and beta of BatchNorm layers are not either.
+    Statistics are never counted. In mode `frozen` the gamma and beta of BatchNorm layers are not either.
     """
     counts = {}
     for layer in open_layers:
-        statistics = [layer.moving_mean, layer.moving_variance] if is_batch_norm(layer) else []
         if is_batch_norm(layer) and batch_norm == "frozen":
             continue
-        count = sum(math.prod(w.shape) for w in layer.weights if not any(w is moving for moving in statistics))
+        count = sum(math.prod(weight.shape) for weight in list_parameters(layer))
         if count:
             counts[layer.name] = count
     return counts
@@ -92,14 +91,21 @@ def open_up(model: keras.Model, open_layers: Sequence[keras.layers.Layer], batch
         raise RuntimeError(f"trainable parameters differ from what the cut asks in {wrong}, asked: {asked}")
 
 
-def is_batch_norm(layer: keras.layers.Layer) -> bool:
+def list_parameters(operation: keras.Operation) -> list[keras.Variable]:
+    """Return the weights of `operation` that train where it is open: all but statistics."""
+    if is_normalization(operation):
+        return []
+    statistics = [operation.moving_mean, operation.moving_variance] if is_batch_norm(operation) else []
+    weights = getattr(operation, "weights", ())  # an operation that is no layer has none
+    return [weight for weight in weights if not any(weight is moving for moving in statistics)]
+
+
+def is_batch_norm(layer: keras.Operation) -> bool:
     """Tell whether `layer` is a BatchNormalization."""
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _between(model: keras.Model, after: keras.Operation, until: keras.Operation | None) -> set[int]:
-    """Return the ids of the operations behind `after`, up to and with `until` (None: the end)."""
-    operations = model.operations
-    start = operations.index(after) + 1
-    stop = len(operations) if until is None else operations.index(until) + 1
-    return {id(operation) for operation in operations[start:stop]}
+    """Return the ids of the operations that `until` takes (None: the output) and `after` does not."""
+    last = model.operations[-1] if until is None else until
+    return find_before(model, last) - find_before(model, after)

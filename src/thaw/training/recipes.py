@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from thaw.base.errors import InputError
 from thaw.base.quiet import keras, tf
-from thaw.networks.backbones import find_blocks
+from thaw.networks.backbones import find_before, find_blocks
 from thaw.networks.classifiers import Network
 from thaw.records import reading
 from thaw.training.sections import AdamW, BaselineRun, EarlyStopping, FinetuneRun, FrozenRun, Phase, Sgd
@@ -103,11 +103,10 @@ def describe_training(
 
 def find_depths(network: Network, architecture: str) -> dict[int, int]:
     """Return {id of a trainable weight of the backbone: blocks from the head}, 1 for the last block."""
-    operations = network.backbone.operations
-    ends = [operations.index(end) for end in find_blocks(network.backbone, architecture)]
+    passed = [find_before(network.backbone, end) for end in find_blocks(network.backbone, architecture)]
     depths = {}
-    for position, operation in enumerate(operations):
-        behind = sum(end >= position for end in ends)  # blocks that end here or later
+    for operation in network.backbone.operations:
+        behind = sum(id(operation) in before for before in passed)  # blocks that end here or later
         for weight in getattr(operation, "trainable_weights", ()):
             depths[id(weight)] = max(behind, 1)
     return depths

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import digest_of, publish, write_json
 from thaw.base.names import PRETRAINED
 from thaw.base.quiet import keras
 from thaw.networks import backbones
-from thaw.networks.architectures import ARCHITECTURES, FILES
 from thaw.networks.costs import count_flops
 from thaw.networks.hdf5 import find_fault, fit_weights, write_weights
 from thaw.photos.fetching import DOWNLOADS, fetch
@@ -20,6 +20,18 @@ from thaw.weights.on_flowers import pretrain_on_flowers
 from thaw.weights.sections import Backbone
 
 RANDOM_SIZE = 224  # pixels; the weights of a convolutional backbone do not depend on it
+
+# Digests of rows as they were when descriptions had none: theirs have none still, or every run would train again.
+UNTOLD = {
+    "ResNet50": "0476d1cf030c1140",
+    "MobileNet": "c8d65d709c861c06",
+    "MobileNetV2": "9462053d28fc226c",
+    "MobileNetV3Small": "d6ecf35665a6c331",
+    "MobileNetV3SmallMinimalistic": "daacc89d273a05c1",
+    "MobileNetV3Large": "f69ffea818c2bd6f",
+    "MobileNetV3LargeMinimalistic": "fd2089baf4f31aa1",
+    "Xception": "ea9ad037d9b9ac7b",
+}
 
 
 def pretrain(name: str, backbone: Backbone) -> tuple[keras.Model, dict[str, Any]]:
@@ -65,7 +77,8 @@ def describe_network(model: keras.Model, architecture: str) -> dict[str, Any]:
     layers = {id(layer) for layer in model.layers}
     blocks = []
     for stage, end in zip(stages, ends, strict=True):
-        passed = operations[: operations.index(end) + 1]
+        before = backbones.find_before(model, end)
+        passed = [operation for operation in operations if id(operation) in before]
         inside = [operation for operation in passed if id(operation) in layers]
         parameters = sum(layer.count_params() for layer in inside)
         counts = {"layers": len(inside), "parameters": parameters, "flops": count_flops(passed)}
@@ -77,13 +90,18 @@ def save_pretrained(model: keras.Model, document: dict[str, Any]) -> None:
     """Write the weights of a no-top backbone to `models/pretrained`, and beside them what the network is.
 
     `document` is that of `pretrain`. The source of the weights is left out: the runs depend on that file, and the same
-    weights must give the same one.
+    weights must give the same one. A digest of the row of the architecture is there, so that an edit of it makes the
+    runs on this backbone stale, and a row for another network none.
     """
     run = PRETRAINED + document["name"]
     with publish(paths.find_weights(run)) as path:
         write_weights(model, path)
     keys = ("name", "architecture", "width", "preprocessing")
     network = {key: document[key] for key in keys if key in document}
+    architecture = document["architecture"]
+    digest = ARCHITECTURES[architecture].digest
+    if UNTOLD.get(architecture) != digest:
+        network["row"] = digest
     write_json(paths.find_description(run), {"backbone": network})
 
 
@@ -91,10 +109,8 @@ def _find_file(name: str, backbone: Backbone) -> tuple[pathlib.Path, bool | None
     """Return (path, official) of the file that `weights` names."""
     row = ARCHITECTURES[backbone.architecture]
     if backbone.weights == "imagenet":
-        digest = row.md5 and f"md5:{row.md5}"
-        mirror = f"weights/{pathlib.Path(row.file).name}"
-        path, official = fetch(FILES + row.file, digest, mirror, DOWNLOADS, find_fault)
-        return path, None if official and digest is None else official
+        path, official = fetch(row.url, row.published, row.mirrored, DOWNLOADS, find_fault)
+        return path, None if official and row.published is None else official
     place = f"params.yaml: backbones.{name}.weights"
     path = find_path(backbone.weights, place)
     kind = find_kind(path)

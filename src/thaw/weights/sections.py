@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 import pydantic
 
+from thaw.architectures.table import ARCHITECTURES
 from thaw.base.sections import Section, Seed, one_of
-from thaw.networks.architectures import ARCHITECTURES
 
 
 class Pretraining(Section):
