@@ -58,7 +58,7 @@ def write(folder: pathlib.Path, classes: Mapping[str, Mapping[str, bytes]]) -> p
 
 def fetch_photos(dataset: Dataset) -> dict[str, Any]:
     """Download `dataset` to the places of the stage; return its metrics."""
-    return download.download(dataset, paths.RAW, paths.CREDITS)["download"]
+    return download.download(dataset, paths.RAW, paths.CREDITS, paths.NAMES)["download"]
 
 
 def download_folder(classes: Mapping[str, Mapping[str, bytes]], **pins: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def evidence() -> Any:
     predictions = {run.name: answer([(ROSE, 1), (TULIP, 5)]) for run in runs}
     predictions["wide-blocks-2"] = answer([(ROSE, 1), (TULIP, 3), (TULIP, 6)])
     marks = {run.name: "¹" for run in runs}
-    results = SimpleNamespace(runs=runs, scores=scores, marks=marks, part="test", explained=["wide"])
+    results = SimpleNamespace(runs=runs, scores=scores, marks=marks, part="test", explained=["wide"], split={})
     return Evidence(**{**dict.fromkeys(Evidence._fields), "results": results, "predictions": predictions})
 
 

@@ -72,6 +72,15 @@ def find_given(dataset: Folder | Archive) -> Given:
     return Given(folders, in_csv, find_path(dataset.csv, place), f"{place}: {dataset.csv!r}")
 
 
+def holds_parts(folder: pathlib.Path) -> bool:
+    """Tell whether all folders in `folder` that are not hidden have names of parts; False where it cannot be read."""
+    try:
+        names = [path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError:
+        return False
+    return len(names) > 1 and {name.casefold() for name in names} <= {*PART_NAMES}
+
+
 def name_parts(entries: Mapping[Path, str], place: str) -> dict[str, str]:
     """Return {folder: its part} of the folders that hold the class folders; `entries` as `folder.list_photos` has them.
 

@@ -42,7 +42,7 @@ class Split(Section):
     @classmethod
     def _check_sum(cls, test: float | None, info: pydantic.ValidationInfo) -> float | None:
         train, validation = info.data.get("train"), info.data.get("validation")
-        if None not in (train, validation, test):
+        if train is not None and validation is not None and test is not None:
             total = train + validation + test
             if abs(total - 1) > 1e-9:
                 raise ValueError(f"must add up to 1 with train and validation, which makes {total:.10g} in all")
