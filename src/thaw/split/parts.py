@@ -116,7 +116,7 @@ def _check_given(table: pd.DataFrame, given: np.ndarray, classes: Sequence[str],
     for part in PARTS:
         for name in classes:
             if (part in given or part != "test") and (part, name) not in held:
-                lost = f"; {left_out[name]:,} left out because they come under another class, too"
+                lost = f"; {left_out.get(name, 0):,} left out because they come under another class, too"
                 raise InputError(
                     f"params.yaml: dataset.parts: each part must have a photo of every class (got none of '{name}' in "
                     f"{part}{lost * (name in left_out)})"
