@@ -1,4 +1,4 @@
-"""Stage download: the photos of `dataset`, in the canonical layout, and who made them."""
+"""Stage download: the photos of `dataset`, in the canonical layout, who made them and what they were called."""
 
 from thaw.base import paths
 from thaw.base.errors import run_program
@@ -10,7 +10,7 @@ from thaw.photos.download import download
 
 def main() -> None:
     params = load()
-    metrics = download(params.dataset, paths.RAW, paths.CREDITS)
+    metrics = download(params.dataset, paths.RAW, paths.CREDITS, paths.NAMES)
     confirm_photos(params)
     write_json(paths.DOWNLOADED, metrics)
 

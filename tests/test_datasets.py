@@ -20,6 +20,7 @@ from PIL import Image
 
 from thaw.base import paths
 from thaw.base.errors import InputError
+from thaw.base.files import read_table
 from thaw.base.sections import validate
 from thaw.photos import download
 from thaw.photos.canonical import Credit, Photo, find_ending, name_folder
@@ -58,7 +59,7 @@ def write(folder: pathlib.Path, classes: Mapping[str, Mapping[str, bytes]]) -> p
 
 def fetch_photos(dataset: Dataset) -> dict[str, Any]:
     """Download `dataset` to the places of the stage; return its metrics."""
-    return download.download(dataset, paths.RAW, paths.CREDITS)["download"]
+    return download.download(dataset, paths.RAW, paths.CREDITS, paths.NAMES)["download"]
 
 
 def download_folder(classes: Mapping[str, Mapping[str, bytes]], **pins: str) -> dict[str, Any]:
@@ -430,6 +431,20 @@ def test_tfds_delivers_the_original_bytes_of_all_splits(tiny_flowers: ModuleType
     assert contents == {tiny_flowers.encode(level) for level in levels}
     assert metrics["classes"] == {"rose": 3, "tulip": 4}
     assert [fault["reason"] for fault in metrics["rejected"]] == ["has no label"]
+
+
+def test_of_tfds_the_names_are_those_that_the_dataset_holds_and_a_mirror_adds_none(
+    tiny_flowers: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Tfds(source="tfds", name="tiny_flowers:1.0.0")
+    fetch_photos(dataset)
+    names = read_table("data/names.csv").set_index("name")["id"]
+    expected = {f"{level}.jpg": tiny_flowers.encode(level) for level in (10, 20, 30, 40, 50, 60, 70)}
+    assert dict(names) == {name: hashlib.sha256(content).hexdigest()[:16] for name, content in expected.items()}
+    monkeypatch.setenv("THAW_MIRROR", "mirror")
+    write(pathlib.Path("mirror/tiny_flowers"), FLOWERS)
+    fetch_photos(dataset)
+    assert pathlib.Path("data/names.csv").read_text() == "id,name\n"
 
 
 def test_tfds_keeps_what_it_prepares_out_of_the_output(tiny_flowers: ModuleType) -> None:

@@ -2,16 +2,22 @@
 
 import math
 import pathlib
+import sys
+from typing import Any
 
 import pytest
 
 from small import write_photos
 from thaw.base.errors import InputError
+from thaw.base.files import read_table
 from thaw.cli import new as command
 from thaw.cli.new import Photos, new, write_document
 from thaw.config.checking import Params
 from thaw.config.loading import load
-from tiny import git
+from thaw.config.presets import ROOT
+from thaw.drawn.flowers import draw
+from thaw.photos.sections import Folder
+from tiny import DOCUMENT, change_params, dvc, git, make_project, prepare, run
 
 
 def make(folder: pathlib.Path, classes: dict[str, int], side: float = 500) -> Params:
@@ -83,6 +89,61 @@ def test_what_git_does_not_have_is_not_replaced(name: str, project: pathlib.Path
     with pytest.raises(InputError, match=rf"^new: .*git does not have all of them.*1 file, the first: {name}\)$"):
         new("photos")
     assert (project / name).read_text() == "mine" and (project / "dvc.lock").read_text() == "before"
+
+
+def test_folders_of_parts_are_written_as_parts_and_no_shares_are(
+    project: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part, count in (("Train", 12), ("valid", 4), ("test", 4)):
+        write_photos(project.parent / "parted" / part, count, 2)
+    new("parted")
+    params = load()
+    assert isinstance(params.dataset, Folder) and params.dataset.parts == "folders"
+    assert params.split.train is params.split.validation is params.split.test is None
+    assert "split: train 12, validation 4, test 4, as the folders have them" in capsys.readouterr().out
+
+
+@pytest.mark.long
+def test_a_folder_of_parts_runs_from_its_params_yaml_to_a_report_that_names_its_photos(tmp_path: pathlib.Path) -> None:
+    folder, photos, names = make_project(tmp_path / "project"), tmp_path / "photos", []
+    for part, count in (("train", 8), ("val", 4), ("test", 4)):
+        for flower in ("aster", "lily"):
+            (photos / part / flower).mkdir(parents=True)
+            for number in range(count):
+                names.append(f"{part}/{flower}/IMG_{number:04}.jpg")
+                (photos / names[-1]).write_bytes(draw(1, "flowers", flower, len(names), 96))
+    (photos / "train/aster/copy.jpg").write_bytes((photos / "train/aster/IMG_0000.jpg").read_bytes())
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Before")
+    run(folder, sys.executable, "-m", "thaw", "new", str(photos), PYTHONPATH=str(ROOT / "src"))
+    rows = [f"{name},{name[-8:-5]}-{name.split('/')[0]}" for name in [*names, "train/aster/copy.jpg"]]
+    (tmp_path / "groups.csv").write_text("\n".join(["file,group", *rows]))
+
+    def shrink(document: dict[str, Any]) -> None:
+        document["dataset"]["csv"] = str(tmp_path / "groups.csv")
+        tiny = {
+            key: DOCUMENT[key] for key in ("image", "backbones", "baseline_cnn", "frozen", "finetune", "replicates")
+        }
+        document.update(tiny | {"folds": {"tiny": {"backbone": "tiny", "count": 3}}})
+
+    change_params(folder, shrink)
+    prepared = prepare(folder, "repro")
+    assert prepared.returncode == 0, prepared.stderr
+    dvc(folder, "repro")
+    split = read_table(folder / "data/split.csv").merge(read_table(folder / "data/names.csv"), on="id")
+    parts = {"train": "train", "val": "validation", "test": "test"}
+    assert len(split) == len(names) + 1 and [parts[name.split("/")[0]] for name in split["name"]] == list(
+        split["part_x"]
+    )
+    mistakes, issues, left_out = (
+        read_table(folder / f"plots/{name}.csv") for name in ("mistakes", "label_issues", "left_out")
+    )
+    assert set(mistakes["name"]) <= {name for name in names if name.startswith("test/")} and "name" in issues
+    assert left_out["name"].tolist() == ["train/aster/IMG_0000.jpg, train/aster/copy.jpg"]
+    page = (folder / "report/report.html").read_text()
+    assert "test/lily/IMG_0000.jpg" in page and "The parts came with the photos" in page
+    folds = read_table(folder / "plots/predictions/folds/tiny.csv").merge(split, on="id")
+    assert folds.groupby("group_y")["fold"].nunique().max() == 1 and folds["group_y"].nunique() > 3
 
 
 def test_a_folder_that_holds_no_classes_changes_nothing(project: pathlib.Path) -> None:

@@ -1,6 +1,7 @@
 """Photos in the report, on made-up answers of two runs to drawn photos."""
 
 import base64
+import html
 import io
 import pathlib
 import re
@@ -17,8 +18,10 @@ from thaw.base.errors import InputError
 from thaw.comparison.labels import COLUMNS
 from thaw.comparison.pairs import Evidence
 from thaw.comparison.results import Run
+from thaw.comparison.words import clean
 from thaw.reporting import photos
 from thaw.reporting.html import render_page
+from thaw.reporting.names import read_names, tabulate_left_out, tabulate_mistakes
 
 ROSE, TULIP = '"<i>rose', "NA"  # names of folders: anything may stand in them
 HOSTILE = '"><script>alert(1)</script>'
@@ -75,7 +78,7 @@ def evidence() -> Any:
     predictions = {run.name: answer([(ROSE, 1), (TULIP, 5)]) for run in runs}
     predictions["wide-blocks-2"] = answer([(ROSE, 1), (TULIP, 3), (TULIP, 6)])
     marks = {run.name: "¹" for run in runs}
-    results = SimpleNamespace(runs=runs, scores=scores, marks=marks, part="test", explained=["wide"])
+    results = SimpleNamespace(runs=runs, scores=scores, marks=marks, part="test", explained=["wide"], split={})
     return Evidence(**{**dict.fromkeys(Evidence._fields), "results": results, "predictions": predictions})
 
 
@@ -251,6 +254,50 @@ def test_git_gets_no_photo(finished: tuple[pathlib.Path, str]) -> None:
     assert {path.suffix for path in kept} == {".md", ".svg", ".csv"}
     assert (report / "report.html").read_text().count("data:image/jpeg") > 10
     assert "/report.html" in (report / ".gitignore").read_text()
+
+
+def write_names(folder: pathlib.Path) -> None:
+    """Write the names of two roses, the second of which came twice, once under a hostile name."""
+    rows = [("r00", "rose/IMG 1.jpg"), ("r01", HOSTILE), ("r01", "rose/IMG 2.jpg")]
+    pd.DataFrame(rows, columns=["id", "name"]).to_csv(folder / "data/names.csv", index=False)
+
+
+def test_a_caption_has_the_names_of_the_photo_as_text(evidence: Evidence, folder: pathlib.Path) -> None:
+    write_names(folder)
+    page = photos.show_photos(evidence, folder)[photos.SAMPLE]
+    assert "<small>rose/IMG 1.jpg<br>" in page
+    assert f"<small>{html.escape(clean(HOSTILE))}, rose/IMG 2.jpg<br>" in page and page.count("<br>") == 2
+    assert {tag for tag, _ in Reader(page).tags} <= {"div", "figure", "img", "figcaption", "b", "small", "a", "br"}
+
+
+def test_the_table_of_mistakes_names_those_of_the_photos_that_are_known(
+    evidence: Evidence, folder: pathlib.Path
+) -> None:
+    runs = photos.pick_runs(evidence)
+    plain = tabulate_mistakes(evidence, runs, {})
+    assert list(plain) == ["run", "id", "actual", "predicted", "confidence"]
+    assert set(plain["run"]) == set(runs) and plain["confidence"][plain["run"] == runs[0]].is_monotonic_decreasing
+    write_names(folder)
+    named = tabulate_mistakes(evidence, runs, read_names(folder)).set_index(["run", "id"])["name"]
+    assert named[runs[0], "r01"] == f"{HOSTILE}, rose/IMG 2.jpg" and (named.drop("r01", level="id") == "").all()
+
+
+def test_what_no_run_sees_is_listed_with_its_names_and_the_reason(folder: pathlib.Path) -> None:
+    write_names(folder)
+    manifest = pd.read_csv(folder / "data/raw/manifest.csv", keep_default_na=False)
+    pd.concat([manifest, manifest.iloc[[0]].assign(**{"class": TULIP})]).to_csv(folder / "data/raw/manifest.csv")
+    rejected, damaged = {"file": "rose/notes.txt", "reason": "must be JPEG (got text)"}, {"id": "r07", "class": ROSE}
+    results: Any = SimpleNamespace(
+        download={"rejected": [rejected]},
+        preprocess={"set_aside": [{**damaged, "part": "test", "reason": "truncated"}]},
+    )
+    assert tabulate_left_out(results, read_names(folder), folder).to_numpy().tolist() == [
+        ["must be JPEG (got text)", "", "", "rose/notes.txt"],
+        ["the same bytes came under another class, too", ROSE, "r00", "rose/IMG 1.jpg"],
+        ["the same bytes came under another class, too", TULIP, "r00", "rose/IMG 1.jpg"],
+        ["came more than once, one is kept", ROSE, "r01", f"{HOSTILE}, rose/IMG 2.jpg"],
+        ["cannot be read: truncated", ROSE, "r07", ""],
+    ]
 
 
 def write_groups(folder: pathlib.Path, groups: Any) -> None:

@@ -431,7 +431,12 @@ def test_a_class_that_is_a_formula_keeps_its_name_behind_the_download(tmp_path: 
         (tmp_path / "photos" / name).mkdir(parents=True)
         PIL.Image.new("RGB", (8, 8), colour).save(tmp_path / "photos" / name / "a.png")
     (tmp_path / "photos/credits.csv").write_text("file,author,licence,url\nrose/a.png,=cmd(),mine,@x\n")
-    download(Folder(source="folder", path=str(tmp_path / "photos")), tmp_path / "raw", tmp_path / "credits.csv")
+    download(
+        Folder(source="folder", path=str(tmp_path / "photos")),
+        tmp_path / "raw",
+        tmp_path / "credits.csv",
+        tmp_path / "names.csv",
+    )
     assert read_manifest(tmp_path / "raw")["class"].tolist() == ["=cmd()", "rose"]
     assert (tmp_path / "raw/manifest.csv").read_text().splitlines()[1].startswith("'=cmd(),")
     assert (tmp_path / "credits.csv").read_text().splitlines()[1].endswith(",'=cmd(),mine,'@x")

@@ -319,10 +319,10 @@ def test_no_class_loses_its_photos_without_a_word(
     dataset = Folder(source="folder", path="photos")
     if case.endswith("stops"):
         with pytest.raises(InputError) as caught:
-            download.download(dataset, "raw", "credits.csv")
+            download.download(dataset, "raw", "credits.csv", "names.csv")
         assert words in str(caught.value) and "tulip" in str(caught.value) and not pathlib.Path("raw").exists()
     else:
-        metrics = download.download(dataset, "raw", "credits.csv")["download"]
+        metrics = download.download(dataset, "raw", "credits.csv", "names.csv")["download"]
         said = [line for line in capsys.readouterr().err.splitlines() if "rejected" in line]
         assert metrics["classes"] == {"rose": 3, "tulip": 3} and said == ([words] if words else [])
 

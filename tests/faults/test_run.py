@@ -95,6 +95,41 @@ def one_file(project: pathlib.Path, _: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"dataset": {"source": "folder", "path": "photos"}}
 
 
+def given(*rows: str, at: str = "rows.csv", path: str = "rows.csv", **keys: str) -> Arranged:
+    """Return what draws two photos of each of two classes and writes these rows on them to the CSV file `at`."""
+
+    def arrange(project: pathlib.Path, _: pytest.MonkeyPatch) -> dict[str, Any]:
+        for number, file in enumerate(("a/1.png", "a/2.png", "b/1.png", "b/2.png")):
+            (project / "photos" / file).parent.mkdir(parents=True, exist_ok=True)
+            PIL.Image.new("L", (40, 40), number).save(project / "photos" / file)
+        (project / at).parent.mkdir(exist_ok=True)
+        (project / at).write_text("\n".join(rows))
+        return {"dataset": {"source": "folder", "path": "photos", "csv": path, **keys}}
+
+    return arrange
+
+
+def parted(*files: str, path: str = "photos") -> Arranged:
+    """Return what writes the same photo to each of these files, class folders in parts, beside one of each class."""
+
+    def arrange(project: pathlib.Path, _: pytest.MonkeyPatch) -> dict[str, Any]:
+        for number, part in enumerate(("train", "val")):
+            draw(project / "photos" / part)
+            for name in "ab":
+                PIL.Image.new("L", (40, 40), number * 9 + ord(name)).save(project / "photos" / part / name / "1.png")
+        for file in files:
+            PIL.Image.new("L", (40, 40), 3).save(project / "photos" / file)
+        split = {"seed": 1, "near_duplicate_bits": 0}
+        return {"dataset": {"source": "folder", "path": path, "parts": "folders"}, "split": split}
+
+    return arrange
+
+
+def empty_folder(project: pathlib.Path, _: pytest.MonkeyPatch) -> dict[str, Any]:
+    (project / "photos").mkdir()
+    return {"dataset": {"source": "folder", "path": "photos"}}
+
+
 def page_in_a_mirror(project: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     name = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
     (project / "mirror/weights").mkdir(parents=True)
@@ -161,6 +196,38 @@ CASES: dict[str, tuple[Arranged, str]] = {
     ),
     "a file for a folder of photos": (one_file, f"{PATH}: 'photos': must be a folder (it is a file)"),
     "a class of hidden files": (empty_class, f"{PATH}: 'photos': must hold a folder of photos for each class"),
+    "a folder with nothing in it": (
+        empty_folder,
+        f"{PATH}: 'photos': must hold a folder of photos for each class, two at least (got none)",
+    ),
+    "a class folder for the folder of classes": (
+        photos("photos/a", "photos"),
+        f"{PATH}: 'photos/a': must hold a folder of photos for each class, two at least (got none)",
+    ),
+    "folders of parts that nobody took for parts": (
+        lambda project, patch: {"dataset": {**parted()(project, patch)["dataset"], "parts": None}},
+        f"{PATH}: 'photos': must hold class folders that hold photos alone (got the folder train/a): these are parts",
+    ),
+    "class folders for folders of parts": (
+        parted(path="photos/train"),
+        f"{PATH}: 'photos/train': must hold, with parts: folders, the folders train and val",
+    ),
+    "the same photo in two parts": (
+        parted("train/a/2.png", "val/a/2.png"),
+        f"{PATH}: 'photos': a photo must be in one part (got the same bytes twice: train/a/2.png in train is val/a/2",
+    ),
+    "a CSV file that is not there": (
+        given(path="none.csv"),
+        "params.yaml: dataset.csv: 'none.csv': must be a file (there is none)",
+    ),
+    "a CSV file among the outputs": (
+        given("file,group", at="plots/x.csv", path="plots/x.csv"),
+        f"params.yaml: dataset.csv: 'plots/x.csv': {APART} (it is in plots)",
+    ),
+    "a CSV file that lacks a photo": (
+        given("file,group", "a/1.png,x", "a/2.png,x", "b/1.png,y"),
+        "params.yaml: dataset.csv: 'rows.csv': must have a row for each photo (got none for b/2.png)",
+    ),
     "the home of nobody": (name_folder("~no-such-user/photos"), f"{PATH}: must be a path ("),
     "a path with a NUL in it": (name_folder("photos\0"), f"{PATH}: must be a path ("),
     "a path that is too long": (name_folder("x/" * 3000), "params.yaml: line "),

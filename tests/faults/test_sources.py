@@ -128,7 +128,7 @@ def test_a_folder(
 def test_a_file_whose_name_is_not_utf8_is_named_in_the_metrics() -> None:
     folder = write(pathlib.Path("in"))
     (folder / "rose" / os.fsdecode(b"r\xf6sle\n.txt")).write_bytes(b"no picture")
-    metrics = download(Folder(source="folder", path="in"), "data/raw", "data/credits.csv")
+    metrics = download(Folder(source="folder", path="in"), "data/raw", "data/credits.csv", "data/names.csv")
     write_json("metrics/download.json", metrics)
     assert [fault["file"] for fault in metrics["download"]["rejected"]] == ["rose/r\\xf6sle\\n.txt"]
 

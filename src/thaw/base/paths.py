@@ -4,6 +4,7 @@ PARAMS = "params.yaml"
 
 RAW = "data/raw"  # the photos and their manifest
 CREDITS = "data/credits.csv"
+NAMES = "data/names.csv"  # what the photos were called, and the parts and groups that came with them
 SPLIT = "data/split.csv"
 RECORDS = "data/records"
 
@@ -17,6 +18,8 @@ ACCURACIES = "plots/accuracy.csv"
 PAIRS = "plots/pairs.csv"
 CLAIMS = "plots/claims.csv"
 LABEL_ISSUES = "plots/label_issues.csv"
+MISTAKES = "plots/mistakes.csv"
+LEFT_OUT = "plots/left_out.csv"  # of the photos and files that came
 REPORT = "report"  # its pages and figures
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from thaw.base import paths
 from thaw.base.errors import InputError
+from thaw.base.names import PARTS
 from thaw.base.progress import say
 from thaw.cli.best import describe_best, fill
 from thaw.cli.estimating import count_run_flops
@@ -22,7 +23,8 @@ from thaw.comparison.words import say_count
 from thaw.config.checking import Params, check
 from thaw.config.loading import load, read_yaml
 from thaw.config.presets import ROOT
-from thaw.photos.folder import read_class_folders
+from thaw.photos.folder import list_class_folders
+from thaw.photos.given import Given, holds_parts
 
 TABLE = pathlib.Path(__file__).with_name("advise.yaml")
 WORKSPACES = ROOT / ".thaw" / "advise"
@@ -52,23 +54,27 @@ def advise(photos: str, budget: str | None) -> None:
     minutes = _read_budget(budget)
     place = f"advise: {photos}"
     folder = find_folder(photos, place)
-    count = sum(1 for _ in read_class_folders(folder, place))
+    given = Given(in_folders=holds_parts(folder))
+    count = len(list_class_folders(folder, place, given))
     size, seconds = choose_size(count, minutes)
     backbones = say_count(size.backbones, "backbone")
     say(f"advise: {count:,} photos at {size.pixels} pixels, {backbones}: about {seconds / 60:.0f} minutes")
     workspace = WORKSPACES / name_workspace(folder)
     with hold_workspace(workspace, f"./run thaw advise {photos}"):
-        make_workspace(workspace, make_document(folder, size), ROOT, find_cache(ROOT))
+        make_workspace(workspace, make_document(folder, size, given.in_folders), ROOT, find_cache(ROOT))
         run_table(workspace, environment=find_environment(ROOT))
         evidence = read_evidence(read_results(load(workspace / paths.PARAMS), workspace), workspace)
         print(f"\n{describe_advice(evidence, workspace)}")
 
 
-def make_document(photos: pathlib.Path, size: Size) -> dict[str, Any]:
-    """Return the parameters of a table of that Size on the photos of a folder."""
+def make_document(photos: pathlib.Path, size: Size, in_parts: bool = False) -> dict[str, Any]:
+    """Return the parameters of a table of that Size on the photos of a folder, which may hold them in their parts."""
     document: dict[str, Any] = read_yaml(TABLE)
     kept = list(document["backbones"])[: size.backbones]
     document["dataset"] = {"source": "folder", "path": str(photos), "digest": None}
+    if in_parts:
+        document["dataset"]["parts"] = "folders"
+        document["split"] = {key: value for key, value in document["split"].items() if key not in PARTS}
     document["image"]["size"] = size.pixels
     document["backbones"] = {name: document["backbones"][name] for name in kept}
     document["frozen"] = {name: run for name, run in document["frozen"].items() if run["backbone"] in kept}

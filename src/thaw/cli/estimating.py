@@ -4,6 +4,8 @@ from thaw.base.names import PRETRAINED
 from thaw.config.checking import Params
 from thaw.training.sections import BaselineRun, FinetuneRun
 
+USUAL = {"train": 0.75, "validation": 0.15}  # shares
+
 
 def count_flops(params: Params) -> float:
     """Return the FLOPs of all trainings of a table, and of what they store, for each photo of the set.
@@ -13,7 +15,8 @@ def count_flops(params: Params) -> float:
     flops = {name: count_run_flops(name, params) for name in (*params.frozen, *params.finetune)}
     seeds = sum((repeated.count - 1) * flops[name] for name, repeated in params.replicates.items())
     # A fold trains on the photos of all parts but its own.
-    folds = sum((dealt.count - 1) * flops[name] / params.split.train for name, dealt in params.folds.items())
+    train = _list_shares(params)["train"]
+    folds = sum((dealt.count - 1) * flops[name] / train for name, dealt in params.folds.items())
     scratch = _count_baseline(params.baseline_cnn, params) if params.baseline_cnn else 0.0
     return scratch + sum(flops.values()) + seeds + folds
 
@@ -59,4 +62,5 @@ def _count_baseline(run: BaselineRun, params: Params) -> float:
 
 
 def _list_shares(params: Params) -> dict[str, float]:
-    return {"train": params.split.train, "validation": params.split.validation}
+    """Return the shares of the parts that a training reads, usual ones where the parts come with the photos."""
+    return {part: getattr(params.split, part) or usual for part, usual in USUAL.items()}

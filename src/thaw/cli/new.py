@@ -12,6 +12,7 @@ from typing import NamedTuple
 from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import write_text
+from thaw.base.names import PARTS
 from thaw.base.progress import track
 from thaw.cli.advise import PHOTO, START, measure_rate
 from thaw.cli.estimating import count_flops
@@ -22,6 +23,7 @@ from thaw.config.checking import Params
 from thaw.config.loading import load
 from thaw.photos.canonical import name_folder
 from thaw.photos.folder import read_class_folders
+from thaw.photos.given import Given, holds_parts
 from thaw.photos.places import show_name
 from thaw.pictures.decoding import read_size
 from thaw.reporting.templates import render
@@ -29,6 +31,7 @@ from thaw.reporting.templates import render
 TEMPLATE = pathlib.Path(__file__).with_name("new.yaml.j2")
 RESULTS = ("dvc.lock", "metrics", "plots", paths.REPORT)  # of the table that was there
 LARGEST, SMALLEST, STEP = 224, 96, 32  # pixels: what the networks were trained on, what they can do with, its steps
+FOLDS = 5  # of a cross-validation in the table; a class needs as many photos
 NAMED = 8  # classes whose photos are counted one by one
 
 
@@ -59,6 +62,7 @@ class Photos(NamedTuple):
     folder: pathlib.Path
     classes: dict[str, int]  # class -> files
     side: float  # pixels: the middle one of the shorter sides, no number where no header can be read
+    parts: Mapping[str, int] = {}  # part -> files, where the class folders lie in folders that name parts
 
 
 def new(photos: str) -> None:
@@ -82,16 +86,24 @@ def new(photos: str) -> None:
 
 
 def look_at(folder: pathlib.Path, place: str) -> Photos:
-    """Return the Photos of the class folders in `folder`; raises InputError where they cannot be used."""
+    """Return the Photos of the class folders in `folder`; raises InputError where they cannot be used.
+
+    Class folders that lie in train, val and perhaps test are taken as these parts.
+    """
     classes: collections.Counter[str] = collections.Counter()
+    parts: collections.Counter[str] = collections.Counter()
     sides = []
-    for photo in track(read_class_folders(folder, place), "new", None, "photos"):
+    given = Given(in_folders=holds_parts(folder))
+    for photo in track(read_class_folders(folder, place, given), "new", None, "photos"):
         assert photo.label is not None  # of a folder each has one
         classes[name_folder(photo.label)] += 1
+        if photo.part:
+            parts[photo.part] += 1
         width, height = read_size(photo.content)
         if width is not None and height is not None:
             sides.append(min(width, height))
-    return Photos(folder, dict(sorted(classes.items())), statistics.median(sides) if sides else math.nan)
+    side = statistics.median(sides) if sides else math.nan
+    return Photos(folder, dict(sorted(classes.items())), side, {part: parts[part] for part in PARTS if part in parts})
 
 
 def write_document(photos: Photos, place: str) -> str:
@@ -101,29 +113,31 @@ def write_document(photos: Photos, place: str) -> str:
     if least < round(1 / min(scale.shares)):
         scale = scale._replace(shares=SCALES[0].shares, reason="a class is small: test has to have some of it, too")
     needed = round(1 / min(scale.shares))
-    if least < needed:
+    if least < needed and not photos.parts:
         raise InputError(f"{place}: must have {needed} photos of each class at least (got {least} of {show_name(few)})")
     size = LARGEST
     if photos.side < LARGEST:
         size = max(SMALLEST, STEP * math.floor(photos.side / STEP))
     train, validation, test = scale.shares
+    trained = photos.parts.get("train", total * train)
     return render(
         TEMPLATE,
         photos=f"{total:,}",
         classes=photos.classes,
         counts=clean(count_classes(photos.classes)),
         path=json.dumps(shorten(photos.folder), ensure_ascii=False),
-        why_split=scale.reason,
+        given=bool(photos.parts),
+        why_split=f"{count_parts(photos.parts)}: the folders" if photos.parts else scale.reason,
         train=train,
         validation=validation,
         test=test,
         size=size,
         why_size="" if size == LARGEST else f"; the photos are {photos.side:g}",
-        batch_size=32 if total * train >= 320 else 16,
+        batch_size=32 if trained >= 320 else 16,
         heads=scale.heads,
         tuned=scale.tuned,
         opened=scale.opened,
-        folds=scale.folds,
+        folds=FOLDS if scale.folds and least >= FOLDS else 0,
     )
 
 
@@ -146,17 +160,23 @@ def estimate(photos: Photos, params: Params, rate: float) -> float:
 def describe(photos: Photos, params: Params, seconds: float) -> str:
     """Return what was written, what it costs and what comes next."""
     total, size = sum(photos.classes.values()), params.image.size
-    shares = ", ".join(f"{100 * getattr(params.split, part):g} % {part}" for part in ("train", "validation", "test"))
+    shares = ", ".join(f"{100 * (getattr(params.split, part) or 0):g} % {part}" for part in PARTS)
+    split = f"{count_parts(photos.parts)}, as the folders have them" if photos.parts else shares
     return (
         f"params.yaml: {total:,} photos of {len(photos.classes)} classes ({count_classes(photos.classes)}), "
         f"at {size} × {size} pixels\n"
-        f"  split: {shares}\n"
+        f"  split: {split}\n"
         f"  runs: {', '.join(params.runs)}\n"
         f"  about {max(1, seconds / 60):.0f} minutes on this machine, downloads not counted\n"
         "The results of the table before are removed; git has them. Next:\n\n"
         "    ./run dvc repro\n"
         "    git add --all && git commit --message 'My photos'\n"
     ).rstrip()
+
+
+def count_parts(parts: Mapping[str, int]) -> str:
+    """Return how many photos each part has, ``train 120, validation 30``."""
+    return ", ".join(f"{part} {count:,}" for part, count in parts.items())
 
 
 def count_classes(classes: Mapping[str, int]) -> str:

@@ -114,6 +114,8 @@ def start_paths_at(root: pathlib.Path, document: dict[str, Any]) -> dict[str, An
     backbones = {}
     if dataset["source"] == "folder":
         dataset["path"] = start(dataset["path"])
+    if dataset.get("csv"):
+        dataset["csv"] = start(dataset["csv"])
     for name, backbone in document["backbones"].items():
         weights = backbone["weights"]
         backbones[name] = {**backbone, "weights": start(weights) if weights.endswith(".h5") else weights}

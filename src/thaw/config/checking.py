@@ -12,7 +12,7 @@ import pydantic
 
 from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import InputError, kind
-from thaw.base.names import BASELINE, PRETRAINED
+from thaw.base.names import BASELINE, PARTS, PRETRAINED
 from thaw.base.sections import Compute, Section, validate
 from thaw.comparison.sections import Report
 from thaw.config.unseen import UNSEEN, find_unseen
@@ -169,7 +169,7 @@ def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], lis
 def _complete(values: Mapping[str, Any], document: Mapping[Any, Any]) -> dict[str, Any]:
     """Return `values` with what can be read of sections and entries that have a fault: it hides no other fault."""
     found: dict[str, Any] = dict(values)
-    for key, cls in (("image", Image), (BASELINE, BaselineRun)):
+    for key, cls in (("split", Split), ("image", Image), (BASELINE, BaselineRun)):
         if key not in values:
             found[key] = _salvage(cls, document.get(key))
     for key, cls in ENTRIES.items():
@@ -227,6 +227,7 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
         if document.get(key) == {}:
             yield f"{file}: {key}: must have at least one entry"
     yield from _check_sizes(values, file)
+    yield from _check_shares(values, file)
     names = [BASELINE, *frozen, *finetune]  # with the baseline also where it is left out: its stages are not
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{file}: {name}: a run's name must be given once, over baseline_cnn, frozen and finetune"
@@ -320,6 +321,19 @@ def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:
     for name, smallest in needs.items():
         if image.size is not FAULTY and image.size < smallest:
             yield f"{file}: image.size: must be at least {smallest} for {name} (got {image.size})"
+
+
+def _check_shares(values: dict[str, Any], file: str) -> Iterator[str]:
+    """Yield the faults of shares that are asked for though the parts come with the photos, or are not where not."""
+    if "dataset" not in values:
+        return
+    given = getattr(values["dataset"], "parts", None)
+    for part in PARTS:
+        share = getattr(values["split"], part)
+        if given and share not in (None, FAULTY):
+            yield f"{file}: split.{part}: must be left out with dataset.parts: {given} (got {kind(share)})"
+        if not given and share is None:
+            yield f"{file}: split.{part}: must be given"
 
 
 def _say_unknown(place: str, choices: Collection[str], received: object) -> str:

@@ -16,7 +16,6 @@ import os
 import pathlib
 import re
 import time
-import unicodedata
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -26,9 +25,10 @@ from thaw.base.errors import InputError
 from thaw.base.files import write_json, write_text
 from thaw.base.progress import track
 from thaw.config.checking import Params
-from thaw.photos.places import FILE, NOTHING, find_kind, find_path, scan
-from thaw.photos.places import FOLDER as FOLDER_KIND
+from thaw.photos.given import NOT_GIVEN, Given, Listed, check_copies, check_csv, find_given
+from thaw.photos.places import FILE, NOTHING, find_kind, find_path
 from thaw.photos.sections import Archive, Dataset, Folder, Tfds
+from thaw.photos.tables import compose
 from thaw.weights.sections import Backbone
 
 FOLDER = "data/inputs"
@@ -49,6 +49,7 @@ class Input(NamedTuple):
     path: pathlib.Path | None  # None where this machine has none, and the stage takes what the web has
     read: Callable[["Digests"], Listing]  # its listing; raises InputError where it cannot be what the stage reads
     check: Callable[[], object] = lambda: None  # raises that InputError where a glance shows it
+    csv: tuple[str, pathlib.Path] | None = None  # the file of parts and groups that is read with it, and what names it
 
 
 class Digests(contextlib.AbstractContextManager["Digests"]):
@@ -200,7 +201,7 @@ def _find_photos(dataset: Dataset) -> Input | None:
     if isinstance(dataset, Folder):
         place = f"params.yaml: dataset.path: {dataset.path!r}"
         path = find_path(dataset.path, "params.yaml: dataset.path")
-        return _look_at_folder(path, place)
+        return _look_at_folder(path, place, find_given(dataset))
     if isinstance(dataset, Archive):
         return _find_archive(dataset)
     if not isinstance(dataset, Tfds) or dataset.digest is not None:
@@ -218,21 +219,38 @@ def _find_photos(dataset: Dataset) -> Input | None:
 
 
 def _find_archive(dataset: Archive) -> Input | None:
-    """Return where THAW_MIRROR has an archive, which is pinned: only that it is the right one is looked at."""
+    """Return where THAW_MIRROR has an archive, which is pinned: only that it is the right one is looked at.
+
+    What is listed is the CSV file of its parts and groups; None where there is neither.
+    """
     mirrored = _find_in_mirror(pathlib.PurePosixPath(urllib.parse.urlsplit(dataset.url).path).name)
+    given = find_given(dataset)
+    check_given = functools.partial(check_csv, given)
     if mirrored is None:
-        return None
+        if given.csv is None:
+            return None
+        return Input(given.place, given.csv, lambda digests: _list_csv(given, digests), check_given)
 
     def check(digests: Digests) -> Listing:
+        check_given()
         sha256 = digests.find(mirrored)
         if sha256 != dataset.sha256:
             raise InputError(
                 f"params.yaml: dataset.sha256: must be that of {mirrored.name} in THAW_MIRROR, {sha256} "
                 f"(got {dataset.sha256})"
             )
-        return {}
+        return _list_csv(given, digests)
 
-    return Input(f"THAW_MIRROR: {mirrored.name}", mirrored, check)
+    return Input(f"THAW_MIRROR: {mirrored.name}", mirrored, check, check_given, _name_csv(given))
+
+
+def _list_csv(given: Given, digests: Digests) -> Listing:
+    """Return what is listed of the CSV file of parts and groups, nothing where there is none."""
+    return {} if given.csv is None else {"csv": digests.find(given.csv)}
+
+
+def _name_csv(given: Given) -> tuple[str, pathlib.Path] | None:
+    return None if given.csv is None else (given.place, given.csv)
 
 
 def _find_weights(name: str, backbone: Backbone) -> Input | None:
@@ -260,37 +278,33 @@ def _find_in_mirror(path: str) -> pathlib.Path | None:
     return find_in_mirror(path)
 
 
-def _look_at_folder(folder: pathlib.Path, place: str) -> Input:
+def _look_at_folder(folder: pathlib.Path, place: str, given: Given = NOT_GIVEN) -> Input:
     """Return the Input that the class folders in `folder` are: its listing is how many files, and a digest of all."""
     from thaw.photos.credits import LISTS
-    from thaw.photos.folder import is_visible, read_class_folders
+    from thaw.photos.folder import list_class_folders
 
     @functools.cache  # of one Input: what is there is looked at once before it is listed
-    def check() -> None:
-        next(read_class_folders(folder, place), None)  # which checks the folder before it reads the first photo
+    def check() -> list[Listed]:
+        return list_class_folders(folder, place, given)
 
     def read(digests: Digests) -> Listing:
-        check()
-        entries = [(name, kind) for name, kind in scan(folder) if is_visible(name)]
-        names = [
-            f"{name}/{inner}"
-            for name, kind in entries
-            if kind == FOLDER_KIND
-            for inner, kind_inside in scan(folder / name)
-            if kind_inside == FILE and is_visible(inner)
-        ]
-        names += [name for name, kind in entries if name in LISTS and kind == FILE]
-        total, digested = hashlib.sha256(), digests.find_all([folder / name for name in names], "inputs")
-        for name, digest in sorted(zip(map(_compose, names), digested, strict=True)):
+        listed = check()
+        photos = [folder.joinpath(*file.path) for file in listed]
+        files = [*photos, *(folder / name for name in LISTS if find_kind(folder / name) == FILE)]
+        total, digested = hashlib.sha256(), digests.find_all(files, "inputs")
+        keys = ((compose(file.path[-2]), digest) for file, digest in zip(listed, digested, strict=False))
+        check_copies(zip(keys, listed, strict=True), place)
+        named = zip((_compose(file.relative_to(folder)) for file in files), digested, strict=True)
+        for name, digest in sorted(named):
             total.update(name + b"\0" + digest.encode() + b"\n")
-        return {"files": len(names), "sha256": total.hexdigest()}
+        return {"files": len(files), "sha256": total.hexdigest(), **_list_csv(given, digests)}
 
-    return Input(place, folder, read, check)
+    return Input(place, folder, read, check, _name_csv(given))
 
 
-def _compose(name: str) -> bytes:
+def _compose(name: pathlib.Path) -> bytes:
     """Return the bytes of a file's name in the form that is the same on every file system."""
-    return unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+    return compose(name.as_posix()).encode("utf-8", "surrogateescape")
 
 
 def _look_at_weights(path: pathlib.Path, place: str, published: str | None) -> Input:

@@ -13,15 +13,28 @@ from thaw.config.inputs import FOLDER, Input
 from thaw.config.presets import ROOT
 from thaw.photos.places import show_name
 
-DELETED = (paths.RAW, paths.RECORDS, paths.SPLIT, paths.CREDITS, FOLDER, "models", "metrics", "plots", paths.REPORT)
+DELETED = (
+    paths.RAW,
+    paths.RECORDS,
+    paths.SPLIT,
+    paths.CREDITS,
+    paths.NAMES,
+    FOLDER,
+    "models",
+    "metrics",
+    "plots",
+    paths.REPORT,
+)
 OWN = (".dvc", ".thaw", ".venv")  # what DVC, thaw and `./run` keep, and remove, too
 
 
 def check_input(found: Input) -> None:
     """Raise InputError where an Input is, contains or lies in what a pipeline makes or keeps.
 
-    Links are followed: those on the way to it, and those to classes and photos in it.
+    So must not its CSV file. Links are followed: those on the way to it, and those to classes and photos in it.
     """
+    if found.csv is not None:
+        check_place(*found.csv, OWN)
     if found.path is None:
         return
     check_place(found.place, found.path, OWN, contains=True)
@@ -97,9 +110,9 @@ def _is_same(path: pathlib.Path, other: pathlib.Path) -> bool:
         return False
 
 
-def _find_links(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield the symbolic links to classes and photos in a folder of photos."""
-    if not folder.is_dir():
+def _find_links(folder: pathlib.Path, depth: int = 3) -> Iterator[pathlib.Path]:
+    """Yield the symbolic links to parts, classes and photos in a folder of photos."""
+    if depth == 0 or not folder.is_dir():
         return
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -107,5 +120,4 @@ def _find_links(folder: pathlib.Path) -> Iterator[pathlib.Path]:
             if entry.is_symlink():
                 yield path
             elif entry.is_dir():
-                with os.scandir(path) as inside:
-                    yield from (path / file.name for file in inside if file.is_symlink())
+                yield from _find_links(path, depth - 1)

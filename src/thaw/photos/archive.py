@@ -18,7 +18,8 @@ from thaw.base.progress import say, track
 from thaw.base.scratch import sweep
 from thaw.photos.canonical import Photo
 from thaw.photos.fetching import DOWNLOADS, fetch
-from thaw.photos.folder import Parts, check_size, is_visible, yield_photos
+from thaw.photos.folder import check_size, is_visible, list_photos, make_photo
+from thaw.photos.given import NOT_GIVEN, Given, Path, check_csv, find_given
 from thaw.photos.places import FILE, FOLDER, name_kind, show_name
 from thaw.photos.sections import Archive
 
@@ -44,6 +45,8 @@ def read_photos(dataset: Archive) -> Iterator[Photo]:
 
     Raises InputError where it cannot be fetched or unpacked, or is not the file of that sha256.
     """
+    given = find_given(dataset)
+    check_csv(given)
     name = pathlib.PurePosixPath(urllib.parse.urlsplit(dataset.url).path).name
     path, official = fetch(dataset.url, f"sha256:{dataset.sha256}", name, DOWNLOADS)
     if not official:
@@ -51,15 +54,16 @@ def read_photos(dataset: Archive) -> Iterator[Photo]:
             f"params.yaml: dataset.sha256: must be that of {name} in THAW_MIRROR, {digest_of(path)} "
             f"(got {dataset.sha256})"
         )
-    yield from read_archive(path, f"params.yaml: dataset.url: {name}")
+    yield from read_archive(path, f"params.yaml: dataset.url: {name}", given)
 
 
-def read_archive(path: pathlib.Path, place: str) -> Iterator[Photo]:
+def read_archive(path: pathlib.Path, place: str, given: Given = NOT_GIVEN) -> Iterator[Photo]:
     """Yield a Photo for each file in the class folders of the archive at `path`, in the order that it has.
 
-    One folder around the class folders is allowed. `place` begins the text of the InputError that is raised where the
-    archive is damaged, locked, holds links, places outside its folder, two files in one place, or more than the disk
-    has room for; and as `yield_photos` raises it.
+    One folder around the class folders, or around those of the parts, is allowed; `given` tells where parts and groups
+    come from. `place` begins the text of the InputError that is raised where the archive is damaged, locked, holds
+    links, places outside its folder, two files in one place, or more than the disk has room for; and as `list_photos`
+    raises it.
     """
     sweep(".thaw", "archive.")  # folders with a whole data set in them, which earlier versions left when killed
     with contextlib.ExitStack() as stack:
@@ -69,10 +73,10 @@ def read_archive(path: pathlib.Path, place: str) -> Iterator[Photo]:
             around = _find_around(members)
             inside = {parts[around:]: member for parts, member in members.items() if parts[around:]}
         for parts, member in inside.items():
-            if len(parts) == 2:
+            if len(parts) == given.depth:
                 check_size(parts, member.size, place)
 
-        def read(parts: Parts) -> bytes:
+        def read(parts: Path) -> bytes:
             with _explain(place):
                 member = inside[parts]
                 content = archive.read(member)
@@ -80,7 +84,8 @@ def read_archive(path: pathlib.Path, place: str) -> Iterator[Photo]:
                     raise ValueError(f"{member.name!r} has {len(content):,} bytes of {member.size:,}")
                 return content
 
-        yield from yield_photos({parts: member.kind for parts, member in inside.items()}, read, place)
+        for file in list_photos({parts: member.kind for parts, member in inside.items()}, read, place, given):
+            yield make_photo(file, read(file.path))
 
 
 class _Header(tarfile.TarInfo):
@@ -190,12 +195,12 @@ def _open(path: pathlib.Path, place: str) -> Iterator[_Tar | _Zip]:
         raise InputError(f"{place}: must be a zip or tar file (it is neither, or damaged)")
 
 
-def _index(archive: _Tar | _Zip, name: str) -> dict[Parts, Member]:
+def _index(archive: _Tar | _Zip, name: str) -> dict[Path, Member]:
     """Return {place: member} of an archive, in its order; raises ValueError for one that cannot be used.
 
     Its sizes are checked before anything is unpacked: a small file may hold more than a disk.
     """
-    found: dict[Parts, Member] = {}
+    found: dict[Path, Member] = {}
     total, room = 0, shutil.disk_usage(".").free
     for member in track(archive.list_members(), f"list {name}", None, "entries"):
         shown = f"'{show_name(member.name)}'"
@@ -218,8 +223,8 @@ def _index(archive: _Tar | _Zip, name: str) -> dict[Parts, Member]:
     return found
 
 
-def _find_around(members: dict[Parts, Member]) -> int:
-    """Return 1 where the class folders of the archive lie in one folder around them, else 0."""
+def _find_around(members: dict[Path, Member]) -> int:
+    """Return 1 where all folders of the archive lie in one folder around them, else 0."""
     folders = [
         parts for parts, member in members.items() if member.kind == FOLDER and parts and all(map(is_visible, parts))
     ]

@@ -24,6 +24,9 @@ class Photo(NamedTuple):
     content: bytes  # the file, untouched
     name: str  # what the source calls it, for messages
     credit: Credit | None = None  # None where the source names no author
+    file: str | None = None  # its path below the folder of the photos, as one line; None where the source has no files
+    part: str | None = None  # of PARTS, where the source gives it
+    group: str | None = None  # of those that stay together, where the source gives it
 
 
 def find_ending(content: bytes) -> str | None:

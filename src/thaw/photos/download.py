@@ -13,6 +13,7 @@ from thaw.base.files import publish, write_table
 from thaw.base.progress import say, track
 from thaw.photos import archive, folder, sample, tfds
 from thaw.photos.canonical import Credit, Photo, find_ending, name_folder
+from thaw.photos.given import check_copies
 from thaw.photos.sections import Dataset
 from thaw.pictures.decoding import read_size
 from thaw.pictures.formats import NAMES, explain_unread
@@ -36,8 +37,12 @@ class Rejected(NamedTuple):
     got: str  # the format that is not read, or another word for what it is
 
 
-def download(dataset: Dataset, raw: str | pathlib.Path, credits: str | pathlib.Path) -> dict[str, Any]:
+def download(
+    dataset: Dataset, raw: str | pathlib.Path, credits: str | pathlib.Path, names: str | pathlib.Path
+) -> dict[str, Any]:
     """Write the photos of `dataset` to the folder `raw`, who made them to the file `credits`; return the metrics.
+
+    What they were called goes to the file `names`.
 
     The folder holds ``photos/CLASS/ID.jpg``, ``.png``, ``.webp``, ``.avif`` or ``.heic``, the original bytes, ID being
     the first 16 hex digits of their sha256; and ``manifest.csv``, a row for each of these files, by class and id:
@@ -45,16 +50,18 @@ def download(dataset: Dataset, raw: str | pathlib.Path, credits: str | pathlib.P
     often the same bytes came under this class. The same photos give the same folder from whatever source, in whatever
     order they come.
 
-    The file has a row for each photo whose author the source names, in the order of the manifest: file (as in the
+    `credits` has a row for each photo whose author the source names, in the order of the manifest: file (as in the
     manifest), author, licence and url, the fields of a Credit. It is apart because sources differ in what they name,
-    and no training depends on it.
+    and no training depends on it. So is `names`, a row for each file that the source names, copies included, by id and
+    name: id, name (the path below the folder of the photos), and where the source gives them part and group.
 
     What is not read is rejected and said on stderr. Raises InputError for a source that delivers no photos of two
     classes, a class of which nothing can be read or that cannot name a folder, or a digest other than the one that
-    `dataset.digest` pins; both places are then as they were.
+    `dataset.digest` pins, or the same photo in two parts; all places are then as they were.
     """
     rows: dict[tuple[str, str], dict[str, Any]] = {}  # by class and sha256
-    named: dict[tuple[str, str], Credit] = {}
+    credited: dict[tuple[str, str], Credit] = {}
+    files: list[tuple[tuple[str, str], Photo]] = []  # by class and sha256, without the content
     delivered: collections.Counter[str | None] = collections.Counter()
     rejected: list[Rejected] = []
     with publish(raw) as scratch:
@@ -69,7 +76,9 @@ def download(dataset: Dataset, raw: str | pathlib.Path, credits: str | pathlib.P
             sha256 = hashlib.sha256(photo.content).hexdigest()
             if photo.credit is not None and any(photo.credit):
                 # Copies may come with other names, in any order: the first in the alphabet counts.
-                named[label, sha256] = min(photo.credit, named.get((label, sha256), photo.credit))
+                credited[label, sha256] = min(photo.credit, credited.get((label, sha256), photo.credit))
+            if photo.file is not None:
+                files.append(((label, sha256), photo._replace(content=b"")))
             if (label, sha256) in rows:
                 rows[label, sha256]["copies"] += 1
                 continue
@@ -93,8 +102,10 @@ def download(dataset: Dataset, raw: str | pathlib.Path, credits: str | pathlib.P
                 f"params.yaml: dataset.digest: must be the digest of the photos that came, {digest} "
                 f"(got {dataset.digest})"
             )
+        check_copies(files, "params.yaml: dataset")
         write_table(scratch / "manifest.csv", manifest)
-    listed = [(rows[key]["file"], *named[key]) for key in sorted(named)]
+    write_table(names, _tabulate_names(files))
+    listed = [(rows[key]["file"], *credited[key]) for key in sorted(credited)]
     write_table(credits, pd.DataFrame(listed, columns=["file", *Credit._fields]))
     classes = manifest.groupby("class")["copies"].sum()
     return {
@@ -102,7 +113,7 @@ def download(dataset: Dataset, raw: str | pathlib.Path, credits: str | pathlib.P
             "photos": int(classes.sum()),  # as they came, copies included
             "classes": {name: int(count) for name, count in sorted(classes.items())},
             "digest": digest,
-            "credited": len(named),  # distinct photos whose author is known
+            "credited": len(credited),  # distinct photos whose author is known
             "duplicates": {
                 # deliveries beyond the first of the same bytes under the same class
                 "within_a_class": int((manifest["copies"] - 1).sum()),
@@ -121,6 +132,13 @@ def digest_photos(manifest: pd.DataFrame) -> str:
         for name, sha256, copies in zip(manifest["class"], manifest["sha256"], manifest["copies"], strict=True)
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _tabulate_names(files: Sequence[tuple[tuple[str, str], Photo]]) -> pd.DataFrame:
+    """Return the table of names of `files` ((class, sha256), its Photo)."""
+    rows = sorted((sha256[:16], str(photo.file), photo.part or "", photo.group or "") for (_, sha256), photo in files)
+    table = pd.DataFrame(rows, columns=["id", "name", "part", "group"])
+    return table.drop(columns=[name for name in ("part", "group") if not table[name].any()])
 
 
 def _describe(fault: Rejected) -> dict[str, str]:

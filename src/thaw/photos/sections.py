@@ -1,7 +1,7 @@
 """Section `dataset` of params.yaml."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pydantic
 
@@ -17,7 +17,30 @@ _DIGEST = pydantic.Field(
 )
 
 
-class Archive(Section):
+class Parted(Section):
+    """Parts and groups that come with the photos."""
+
+    parts: Literal["folders", "csv"] | None = pydantic.Field(
+        default=None,
+        description="where the parts come from: `folders`, the class folders lie in `train`, `val` (or `valid`, "
+        "`validation`) and, if there is one, `test`; `csv`, its column `part`. `null` draws them by "
+        "[`split`](#split), whose shares are left out otherwise",
+    )
+    csv: str | None = pydantic.Field(
+        default=None,
+        min_length=1,
+        description="of a CSV file with the column `file` (`CLASS/FILE`, below the folder of the photos) and `part`, "
+        "`group` or both: the photos of a group stay together. It names every photo",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _csv_of_the_parts(self) -> Self:
+        if self.parts == "csv" and self.csv is None:
+            raise ValueError("must have csv, the path of the file, with parts: csv")
+        return self
+
+
+class Archive(Parted):
     """A zip or tar file on the web, with a folder of JPEG, PNG, WebP, AVIF or HEIC files for each class in it.
     One folder around them is allowed.
     """
@@ -28,7 +51,7 @@ class Archive(Section):
     digest: Annotated[Digest | None, _DIGEST] = None
 
 
-class Folder(Section):
+class Folder(Parted):
     """A folder of this machine, with a folder of JPEG, PNG, WebP, AVIF or HEIC files for each class in it.
     `./run` lists what is in it before DVC starts, so that a change is seen.
     """

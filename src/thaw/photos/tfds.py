@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import pathlib
 import re
 import shutil
@@ -17,6 +18,7 @@ from thaw.photos.archive import read_archive
 from thaw.photos.canonical import Credit, Photo
 from thaw.photos.fetching import DOWNLOADS, download_file, find_in_mirror, own
 from thaw.photos.folder import read_class_folders
+from thaw.photos.places import show_name
 from thaw.photos.sections import Tfds
 
 # What TFDS prepares differs in its bytes from run to run: kept for the next time, never an output.
@@ -25,6 +27,8 @@ CACHE = ".thaw/tfds"
 MIRRORS = {"tf_flowers": "flower_photos"}
 # The datasets whose archive names who made the photos; TFDS keeps neither that nor the names of the files.
 CREDITED = ("tf_flowers",)
+# Features that hold the name of the file which a photo was, in the datasets of TFDS 4.9 that have one.
+FILE_NAMES = ("file_name", "filename", "image/filename", "image/file_name")
 TRIES = 4  # of a download by TFDS itself that gets no connection; its ten take over three minutes
 # What a process that was killed leaves in CACHE: what TFDS was downloading, unpacking, writing and preparing.
 REMAINS = ("downloads/*.tmp.*", "downloads/*/*.tmp.*", "*/incomplete.*", "*/*/incomplete.*")
@@ -38,7 +42,8 @@ def read_photos(dataset: Tfds) -> Iterator[Photo]:
     name = re.split(r"\W", dataset.name, maxsplit=1)[0]
     mirrored = find_in_mirror(MIRRORS.get(name, name))
     if mirrored is not None:
-        yield from read_class_folders(mirrored, f"THAW_MIRROR: {mirrored.name}")
+        for photo in read_class_folders(mirrored, f"THAW_MIRROR: {mirrored.name}"):
+            yield photo._replace(file=None)  # what TFDS delivers of most datasets has no names
         return
     # Slow to import, and no other source needs them. TFDS loads TensorFlow, which must come with its own settings.
     import tensorflow_datasets as tfds
@@ -59,9 +64,9 @@ def _read_prepared(tfds: Any, builder: Any, name: str) -> Iterator[Photo]:
     """Yield the Photos of a dataset that is prepared; what is damaged goes, so that the next start makes it again."""
     from thaw.base.quiet import tf
 
-    decoders = tfds.decode.PartialDecoding(
-        {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
-    )
+    named = next((feature for feature in FILE_NAMES if feature in builder.info.features), None)
+    taken = {"image": True, "label": True} | ({named: True} if named else {})
+    decoders = tfds.decode.PartialDecoding(taken, decoders={"image": tfds.decode.SkipDecoding()})
     try:
         credits = _find_credits(builder.name)
         names = builder.info.features["label"]
@@ -71,7 +76,8 @@ def _read_prepared(tfds: Any, builder: Any, name: str) -> Iterator[Photo]:
                 # TFDS marks an example without a label by -1.
                 label = names.int2str(int(example["label"])) if example["label"] >= 0 else None
                 credit = credits.get(hashlib.sha256(example["image"]).digest())
-                yield Photo(label, example["image"], f"{split}[{position}]", credit)
+                file = show_name(os.fsdecode(example[named])) if named else None
+                yield Photo(label, example["image"], f"{split}[{position}]", credit, file)
     except (tf.errors.OpError, InputError, IndexError) as error:  # the last: of a label that has no name
         _remove(pathlib.Path(builder.data_dir))
         _drop_damaged(builder)

@@ -18,13 +18,15 @@ import pandas as pd
 
 from thaw.base import paths
 from thaw.base.files import read_table
+from thaw.base.names import PARTS
 from thaw.comparison.labels import SUSPECTS
 from thaw.comparison.pairs import Evidence
-from thaw.comparison.results import rank_runs, read_plot
+from thaw.comparison.results import Results, rank_runs, read_plot
 from thaw.comparison.words import clean, escape
 from thaw.explanation.overlays import lay_over
 from thaw.pictures.decoding import read_picture
 from thaw.reporting.explanations import read_maps
+from thaw.reporting.names import read_names, say_name
 
 SIZE, QUALITY = 160, 60  # pixels, the longer side of a thumbnail, and its JPEG quality: some 5 KB each
 
@@ -100,9 +102,11 @@ def show_photos(
         return dict.fromkeys((SAMPLE, ANSWERS, SUSPECTS), "<p>No photos here: <code>data/raw</code> was missing.</p>\n")
     photos = read_plot(raw / "manifest.csv", dtype=str)
     photos = photos.merge(read_plot(folder / paths.CREDITS, dtype=str), how="left", on="file")
-    photos = photos[["class", "id", "file", "author", "licence", "url"]].fillna("")
+    names = read_names(folder)
+    photos = photos.assign(name=[say_name(photo, names) for photo in photos["id"]])
+    photos = photos[["class", "id", "file", "name", "author", "licence", "url"]].fillna("")
     shown = {
-        SAMPLE: _show_sample(photos, raw) + _show_groups(photos, folder),
+        SAMPLE: _show_sample(photos, raw) + _show_groups(photos, evidence.results, folder),
         ANSWERS: _show_answers(evidence, photos, folder),
     }
     return shown if suspects is None else {**shown, SUSPECTS: _show_suspects(suspects, photos, raw)}
@@ -144,8 +148,11 @@ def _show_sample(photos: pd.DataFrame, raw: pathlib.Path) -> str:
     return _arrange(cards) + more
 
 
-def _show_groups(photos: pd.DataFrame, folder: pathlib.Path) -> str:
-    """Return the largest groups of near duplicates as data/split.csv below `folder` has them, or "" without any."""
+def _show_groups(photos: pd.DataFrame, results: Results, folder: pathlib.Path) -> str:
+    """Return the largest groups of near duplicates, or of what stays together with them, as data/split.csv below
+    `folder` has them, or "" without any.
+    """
+    kind = "Kept together" if "groups" in results.split else "Near duplicates"
     if not (folder / paths.SPLIT).exists():
         return ""
     table = read_table(folder / paths.SPLIT).merge(photos, on=["class", "id", "file"])
@@ -156,7 +163,8 @@ def _show_groups(photos: pd.DataFrame, folder: pathlib.Path) -> str:
         drawn = (_draw_card(photo, folder / paths.RAW, f"<b>{_show(name)}</b>", name) for photo, name in names)
         cards = list(itertools.islice(filter(None, drawn), MOST_OF_GROUP))
         shown = f", {len(cards)} of them here" if len(cards) < len(members) else ""
-        text += f"<h3>Near duplicates, {len(members):,} photos in {_show(members['part'].iloc[0])}{shown}</h3>\n"
+        parts = " and ".join(part for part in PARTS if part in set(members["part"]))
+        text += f"<h3>{kind}, {len(members):,} photos in {parts}{shown}</h3>\n"
         text += _arrange(cards)
     return text
 
@@ -211,7 +219,7 @@ def _show_suspects(suspects: pd.DataFrame, photos: pd.DataFrame, raw: pathlib.Pa
 
 
 def _draw_card(photo: Any, raw: pathlib.Path, caption: str, words: str, heat: np.ndarray | None = None) -> str:
-    """Return the HTML of a photo with its caption (HTML) and its credit, or "" where it cannot be read.
+    """Return the HTML of a photo with its caption (HTML), its name and its credit, or "" where it cannot be read.
 
     `words` say what is to be seen, for those who cannot. With `heat` it lies under this map.
     """
@@ -221,8 +229,13 @@ def _draw_card(photo: Any, raw: pathlib.Path, caption: str, words: str, heat: np
     source = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
     return (
         f'<figure><img src="{source}" alt="photo: {_show(words)}">'
-        f"<figcaption>{caption}<small>{_credit(photo)}</small></figcaption></figure>\n"
+        f"<figcaption>{caption}<small>{_name(photo)}{_credit(photo)}</small></figcaption></figure>\n"
     )
+
+
+def _name(photo: Any) -> str:
+    """Return as HTML what a photo was called, in a line of its own, or nothing."""
+    return f"{_show(photo.name)}<br>" if photo.name else ""
 
 
 def _credit(photo: Any) -> str:

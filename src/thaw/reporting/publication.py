@@ -27,8 +27,9 @@ from thaw.comparison.results import Table, find_run_interval, read_classes, read
 from thaw.reporting.explanations import list_embeddings
 from thaw.reporting.figures import Drawing, draw_latency, list_drawings, tabulate_runs
 from thaw.reporting.html import render_page
+from thaw.reporting.names import add_names, read_names, tabulate_left_out, tabulate_mistakes
 from thaw.reporting.pages import SHOWN, Findings, raise_banner, write_costs, write_results, write_web_results
-from thaw.reporting.photos import show_photos
+from thaw.reporting.photos import pick_runs, show_photos
 from thaw.reporting.plotting.style import TIP, use_style
 from thaw.reporting.timing import read_latencies, read_minutes
 from thaw.reporting.web import show_answer
@@ -56,13 +57,15 @@ def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> N
     drawings = [*list_drawings(evidence, folder), *list_embeddings(evidence, folder)]
     latency, repeats = draw_latency(evidence, latencies), read_repeats(table, folder)
     exports, issues = read_exports(table, folder), find_issues(repeats)
-    by_class = read_classes(evidence.best, results.part, folder)
+    by_class, names = read_classes(evidence.best, results.part, folder), read_names(folder)
     left = list_leftovers(table, folder)
     findings = Findings(evidence, by_class, size, drawings, repeats, issues, exports, left)
     page, costs = write_results(findings), write_costs(results, latencies, latency, exports, folder)
     banner, plain = raise_banner(evidence)
     web = write_web_results(findings._replace(evidence=plain), banner, say_origin(folder))
     replaced = show_answer(plain, read_minutes(results, folder)) | show_photos(plain, folder, issues.table)
+    mistakes = tabulate_mistakes(evidence, pick_runs(evidence), names)
+    left_out = tabulate_left_out(results, names, folder)
     write_drawings(track(drawings, "report", len(drawings), "figures"), report / "figures")
     write_drawings([latency] if latency else [], report / "cost")
     write_text(report / "report.md", page)
@@ -74,7 +77,9 @@ def write_report(table: Table, size: int, folder: pathlib.Path | str = ".") -> N
     write_table(folder / paths.ACCURACIES, accuracies)
     write_table(folder / paths.PAIRS, tabulate_pairs(evidence))
     write_table(folder / paths.CLAIMS, tabulate_claims(evidence))
-    write_table(folder / paths.LABEL_ISSUES, issues.table)
+    write_table(folder / paths.LABEL_ISSUES, add_names(issues.table, names))
+    write_table(folder / paths.MISTAKES, mistakes)
+    write_table(folder / paths.LEFT_OUT, left_out)
     write_json(folder / paths.SUMMARY, summarize_best(evidence))
 
 

@@ -62,17 +62,37 @@ def group_near_duplicates(hashes: Sequence[int | None], bits: int, chains: np.nd
 
 
 def count_near_pairs_apart(hashes: Sequence[int | None], parts: np.ndarray, bits: int) -> int:
-    """Return how many pairs of near duplicates are in two of the `parts` (n,) int; those of one hash are in one part.
+    """Return how many pairs of near duplicates are in two of the `parts` (n,) int, from 0 on.
 
     Near are hashes that differ in at most `bits` bits; None is near to nothing.
     """
-    known, first, which, values = _find_distinct(hashes)
-    held = np.zeros((len(values), parts.max(initial=0) + 1))  # photos of each hash in each part
+    known, _, which, values = _find_distinct(hashes)
+    held = np.zeros((len(values), int(parts.max(initial=0)) + 1))  # photos of each value in each part
     np.add.at(held, (which, parts[known]), 1)
+    alike = (held.sum(axis=1) ** 2 - (held**2).sum(axis=1)).sum() / 2  # pairs of one value
     pairs = np.zeros((held.shape[1], held.shape[1]))
     for rows, columns, near in compare(values, bits):
         pairs += held[rows].T @ near @ held[columns]
-    return int(pairs.sum() - pairs.trace())
+    return int(alike + pairs.sum() - pairs.trace())
+
+
+def list_near_pairs_apart(hashes: Sequence[int | None], parts: np.ndarray, bits: int) -> Iterator[tuple[int, int]]:
+    """Yield positions of near duplicates in two of the `parts` (n,) int: of two hashes one pair for each two parts.
+
+    Near are hashes that differ in at most `bits` bits; None is near to nothing.
+    """
+    known, _, which, values = _find_distinct(hashes)
+    firsts: list[dict[int, int]] = [{} for _ in values]  # of each value, the first photo in each part
+    for value, position in zip(which.tolist(), known.tolist(), strict=True):
+        firsts[value].setdefault(int(parts[position]), position)
+    for first in firsts:
+        yield from itertools.combinations(first.values(), 2)
+    for rows, columns, near in compare(values, bits):
+        ones, others = near.nonzero()
+        for one, other in zip((ones + rows.start).tolist(), (others + columns.start).tolist(), strict=True):
+            for pair in itertools.product(firsts[one].values(), firsts[other].values()):
+                if parts[pair[0]] != parts[pair[1]]:
+                    yield pair
 
 
 def _find_distinct(hashes: Sequence[int | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
