@@ -169,9 +169,10 @@ def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], lis
 def _complete(values: Mapping[str, Any], document: Mapping[Any, Any]) -> dict[str, Any]:
     """Return `values` with what can be read of sections and entries that have a fault: it hides no other fault."""
     found: dict[str, Any] = dict(values)
-    for key, cls in (("split", Split), ("image", Image), (BASELINE, BaselineRun)):
+    sections: dict[str, type[Section]] = {"split": Split, "image": Image, BASELINE: BaselineRun}
+    for key, section in sections.items():
         if key not in values:
-            found[key] = _salvage(cls, document.get(key))
+            found[key] = _salvage(section, document.get(key))
     for key, cls in ENTRIES.items():
         found[key] = {
             name: _salvage(cls, document[key][name]) if entry is None else entry for name, entry in values[key].items()
