@@ -168,9 +168,10 @@ def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], lis
 def _complete(values: Mapping[str, Any], document: Mapping[Any, Any]) -> dict[str, Any]:
     """Return `values` with what can be read of sections and entries that have a fault: it hides no other fault."""
     found: dict[str, Any] = dict(values)
-    for key, cls in (("image", Image), (BASELINE, BaselineRun)):
-        if key not in values:
-            found[key] = salvage(cls, document.get(key))
+    if "image" not in values:
+        found["image"] = salvage(Image, document.get("image"))
+    if BASELINE not in values:
+        found[BASELINE] = salvage(BaselineRun, document.get(BASELINE))
     for key, cls in ENTRIES.items():
         if not isinstance(document.get(key), dict):
             found[key] = Unread(cls)
@@ -298,7 +299,7 @@ def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:
         size = backbone.pretraining.size if backbone.pretraining not in (None, FAULTY) else smallest
         if size is not FAULTY and size < smallest:
             yield f"{file}: backbones.{name}.pretraining.size: must be at least {smallest} for {name} (got {size})"
-    network = values[BASELINE].network if values[BASELINE] else FAULTY
+    network: Any = values[BASELINE].network if values[BASELINE] else FAULTY
     if network is not FAULTY and network.filters is not FAULTY:
         needs[BASELINE] = find_smallest_size(network)
     image = values["image"]
