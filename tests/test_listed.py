@@ -43,6 +43,7 @@ def test_a_report_without_a_baseline_does_not_speak_of_one(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("thaw.reporting.publication.save", lambda figure, path: path.touch())
+    monkeypatch.setattr("thaw.reporting.publication.render_page", lambda page, *_: page)
     folder, params = make_results(tmp_path), make_params()  # the files of an earlier baseline are there
     params.baseline_cnn = None
     publication.write_report(params, SIZE, folder)

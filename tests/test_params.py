@@ -427,6 +427,62 @@ def test_a_fault_of_an_entry_does_not_hide_what_others_say_of_it(document: dict[
     }  # fmt: skip
 
 
+def test_a_fault_of_a_key_does_not_hide_what_else_its_mapping_breaks(document: dict[str, Any]) -> None:
+    set_key(document, "finetune.mobilenet-blocks-4.unfreeze", {"blocks": "x", "layers": 99, "stages": ["conv9"]})
+    set_key(document, "finetune.resnet50-layers-10.unfreeze", {"auto": {"blocks": [1, 1], "all": "x"}, "layers": 1})
+    set_key(document, "export.mobilenet", {"formats": ["onnx"], "quantize": ["int8"], "tolerance": -1})
+    set_key(document, "backbones.mobilenet", {**document["backbones"]["mobilenet"], "seed": 1, "width": 0.5, "a": 1})
+    set_key(document, "baseline_cnn.network", {"filters": [1] * 9, "dense": 0, "dropout": 0.5})
+    set_key(document, "compute", {"threads": 0, "onednn_isa": "AVX2", "precision": "mixed_bfloat16"})
+    found = [fault.removeprefix("params.yaml: ") for fault in find_faults(document)]
+    for part in (
+        "finetune.mobilenet-blocks-4.unfreeze.blocks: must be a whole number",
+        "finetune.mobilenet-blocks-4.unfreeze.layers: must be 1 to 86",
+        "finetune.mobilenet-blocks-4.unfreeze.stages: must be of",
+        "finetune.resnet50-layers-10.unfreeze.auto.all: must be",
+        "finetune.resnet50-layers-10.unfreeze.auto: must name each number of blocks once",
+        "finetune.resnet50-layers-10.unfreeze: must have auto or other keys",
+        "export.mobilenet.tolerance: must be at least",
+        "export.mobilenet: quantize must be left out",
+        "backbones.mobilenet.a: no such key",
+        "backbones.mobilenet: seed must be given with",
+        "backbones.mobilenet: width must be 1.0",
+        "baseline_cnn.network.dense: must be at least 1",
+        "image.size: must be at least 1534 for baseline_cnn",
+        "compute.threads: must be at least 1",
+        "compute: must have onednn_isa: DEFAULT",
+    ):
+        assert [fault.startswith(part) for fault in found].count(True) == 1, part
+    assert len(found) == 15
+
+
+@pytest.mark.parametrize("section", ["backbones", "frozen", "finetune"])
+def test_a_section_that_is_no_mapping_is_one_fault_whatever_names_its_entries(
+    section: str, document: dict[str, Any]
+) -> None:
+    document[section] = ["mobilenet"]
+    document["export"]["resnet50-layers-10"] = {"formats": ["onnx"]}
+    faults = find_faults(document)
+    assert faults == [f"params.yaml: {section}: must be a mapping of names (got a list)"]
+
+
+def test_a_baseline_that_is_left_out_is_no_run_that_others_may_name(document: dict[str, Any]) -> None:
+    document["baseline_cnn"] = None
+    assert [fault.split(": must be")[0] for fault in find_faults(document)] == [
+        "params.yaml: export.baseline_cnn", "params.yaml: explain.baseline_cnn",
+    ]  # fmt: skip
+    document["baseline_cnn"] = False
+    assert find_faults(document)[0] == "params.yaml: baseline_cnn: must be a mapping or null (got false)"
+    set_key(document, "baseline_cnn", None)
+    del document["export"]["baseline_cnn"], document["explain"]["baseline_cnn"]
+    params = check(document, "params.yaml")
+    assert params.baseline_cnn is None and "baseline_cnn" not in params.runs
+    set_key(document, "frozen.baseline_cnn", document["frozen"]["mobilenet"])
+    assert find_faults(document) == [
+        "params.yaml: baseline_cnn: a run's name must be given once, over baseline_cnn, frozen and finetune"
+    ]
+
+
 def test_what_cannot_be_read_of_an_entry_makes_no_fault_of_its_own(document: dict[str, Any]) -> None:
     for key in ("backbones.mobilenet", "frozen.mobilenet", "finetune.mobilenet-blocks-4", "image", "baseline_cnn"):
         changed = copy.deepcopy(document)

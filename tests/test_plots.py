@@ -18,7 +18,9 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 def test_the_page_draws_what_has_rows_without_a_network_and_leaves_out_the_rest(tmp_path: pathlib.Path) -> None:
     rows = [{"epoch": 1, "accuracy": 0.5, "rev": "now"}, {"epoch": 2, "accuracy": 0.7, "rev": "now"}]
     drawn = VegaRenderer(rows, "history.csv", x="epoch", y="accuracy", title="accuracy")
-    page = render_html([drawn, VegaRenderer([], "document.json")], tmp_path / "index.html", plots.make_page())
+    (tmp_path / "page.html").write_text(plots.make_page())
+    found = [drawn, VegaRenderer([], "document.json")]
+    page = render_html(found, tmp_path / "index.html", str(tmp_path / "page.html"))
     assert 'id = "document_json"' in pathlib.Path(page).read_text()  # as DVC writes it
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", "--dump-dom"]

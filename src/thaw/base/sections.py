@@ -129,10 +129,14 @@ class Compute(Section):
     forward: Forward = pydantic.Field(default=Forward(), description="what runs passes that only go forward")
 
     @pydantic.model_validator(mode="after")
-    def _what_a_mixed_precision_needs(self) -> Self:
+    def _set_of_a_mixed_precision(self) -> Self:
         if self.precision != "float32" and self.onednn_isa != "DEFAULT":
             # With a narrower set than the processor's, TensorFlow 2.21 asks for kernels that oneDNN then has not.
             raise ValueError(f"must have onednn_isa: DEFAULT with precision: {self.precision}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _engine_of_a_mixed_precision(self) -> Self:
         if self.precision != "float32" and self.forward.engine != "keras":
             raise ValueError("must have precision: float32 with forward.engine: openvino, whose precision is its own")
         return self

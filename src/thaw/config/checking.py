@@ -6,19 +6,18 @@ Nothing here imports TensorFlow, so a fault is reported within a second.
 import re
 import types
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Any, Final, NamedTuple
-
-import pydantic
+from typing import Any, NamedTuple
 
 from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import InputError, kind
 from thaw.base.names import BASELINE, PARTS, PRETRAINED
 from thaw.base.sections import Compute, Section, validate
 from thaw.comparison.sections import Report
+from thaw.config.salvaging import FAULTY, Unread, find_hidden, find_section, salvage
 from thaw.config.unseen import UNSEEN, find_unseen
 from thaw.explanation.sections import Explain
 from thaw.export.sections import Export
-from thaw.networks.sections import Head, Unfreeze, find_faults, find_smallest_size
+from thaw.networks.sections import Head, find_faults, find_smallest_size
 from thaw.photos.sections import Dataset
 from thaw.records.sections import Image
 from thaw.split.sections import Split
@@ -29,8 +28,6 @@ NAME = "[a-z0-9][a-z0-9_-]*"  # of a backbone or run: what a file name, a stage 
 # File systems take names of 255 bytes. The longest that is made of a name is KEY.weights.h5 with 27 characters more,
 # while DVC moves it.
 MOST_CHARACTERS = 200
-
-FAULTY: Final = object()  # stands for a value that has a fault of its own, where others are compared with it
 
 
 class Params(NamedTuple):
@@ -143,7 +140,9 @@ def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], lis
         value, found = validate(cls, document[key], f"{file}: {key}")
         if not found:
             values[key] = value
-        faults += found
+        elif section := find_section(cls):
+            found += find_hidden(section, document[key], f"{file}: {key}")
+        faults += dict.fromkeys(found)
     for key, cls in ENTRIES.items():
         values[key], entries = {}, document.get(key)
         if not isinstance(entries, dict):
@@ -156,7 +155,7 @@ def examine(document: Mapping[Any, Any], file: str) -> tuple[dict[str, Any], lis
                 continue
             value, found = validate(cls, entry, f"{file}: {key}.{name}")
             values[key][name] = value
-            faults += found
+            faults += dict.fromkeys([*found, *find_hidden(cls, entry, f"{file}: {key}.{name}")] if found else [])
     faults += [
         f"{file}: {_shorten(path)}: must have another name than {' and '.join(UNSEEN)}, by which DVC's run cache does "
         "not tell one value from another"
@@ -172,31 +171,15 @@ def _complete(values: Mapping[str, Any], document: Mapping[Any, Any]) -> dict[st
     sections: dict[str, type[Section]] = {"split": Split, "image": Image, BASELINE: BaselineRun}
     for key, section in sections.items():
         if key not in values:
-            found[key] = _salvage(section, document.get(key))
+            found[key] = salvage(section, document.get(key))
     for key, cls in ENTRIES.items():
+        if not isinstance(document.get(key), dict):
+            found[key] = Unread(cls)
+            continue
         found[key] = {
-            name: _salvage(cls, document[key][name]) if entry is None else entry for name, entry in values[key].items()
+            name: salvage(cls, document[key][name]) if entry is None else entry for name, entry in values[key].items()
         }
     return found
-
-
-def _salvage(cls: type[Section], value: object) -> Any:
-    """Return what stands for a `cls` with the fields of `value` that are valid by themselves, the others FAULTY."""
-    entry = value if isinstance(value, dict) else {}
-    found: dict[str, Any] = {}
-    for name, field in cls.model_fields.items():
-        key = field.alias or name
-        if key not in entry:
-            found[name] = FAULTY if field.is_required() or entry is not value else field.get_default()
-            continue
-        annotation: Any = Annotated[
-            field.annotation, pydantic.Field(discriminator=field.discriminator), *field.metadata
-        ]
-        try:
-            found[name] = pydantic.TypeAdapter(annotation).validate_python(entry[key], strict=True)
-        except pydantic.ValidationError:
-            found[name] = FAULTY
-    return types.SimpleNamespace(**found)
 
 
 def write_plainly(text: str) -> str:
@@ -247,7 +230,7 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
     runs = names if values[BASELINE] else names[1:]
     for section in ("export", "explain"):
         for name in values[section]:
-            if name not in runs:
+            if not (name in runs or name in frozen or name in finetune):  # of an Unread section any name may be
                 yield _say_unknown(f"{file}: {section}.{name}", runs, name)
 
 
@@ -278,9 +261,17 @@ def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Ite
             f"{place}.batch_norm: must be inference for {key}, which has no BatchNorm layers: all modes are the same "
             f"(got {kind(run.batch_norm)})"
         )
-    if isinstance(run.unfreeze, Unfreeze):
-        for at, message, value in find_faults(run.unfreeze, backbone.architecture, key):
+    if run.unfreeze not in (None, FAULTY):
+        for at, message, value in find_faults(_forget_faulty(run.unfreeze), backbone.architecture, key):
             yield f"{place}.unfreeze.{at}: {message} (got {kind(value)})"
+
+
+def _forget_faulty(section: Any) -> Any:
+    """Return what is salvaged of a Section with None in the place of what is FAULTY; one without a fault as it is."""
+    if not isinstance(section, types.SimpleNamespace):
+        return section
+    known = {name: None if value is FAULTY else _forget_faulty(value) for name, value in vars(section).items()}
+    return types.SimpleNamespace(**known)
 
 
 def _check_repetitions(section: str, values: dict[str, Any], file: str) -> Iterator[str]:
@@ -314,10 +305,11 @@ def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:
         smallest = ARCHITECTURES[backbone.architecture].smallest
         needs[name] = smallest
         size = backbone.pretraining.size if backbone.pretraining not in (None, FAULTY) else smallest
-        if size < smallest:
+        if size is not FAULTY and size < smallest:
             yield f"{file}: backbones.{name}.pretraining.size: must be at least {smallest} for {name} (got {size})"
-    if values[BASELINE] and values[BASELINE].network is not FAULTY:
-        needs[BASELINE] = find_smallest_size(values[BASELINE].network)
+    network: Any = values[BASELINE].network if values[BASELINE] else FAULTY
+    if network is not FAULTY and network.filters is not FAULTY:
+        needs[BASELINE] = find_smallest_size(network)
     image = values["image"]
     for name, smallest in needs.items():
         if image.size is not FAULTY and image.size < smallest:

@@ -68,11 +68,19 @@ class Backbone(Section):
         return weights
 
     @pydantic.model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _seed_where_drawn(self) -> Self:
         if (self.seed is not None) != (self.weights in ("sample", "random")):
             raise ValueError("seed must be given with weights sample and random, and with no other")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _pretraining_of_the_sample(self) -> Self:
         if (self.pretraining is not None) != (self.weights == "sample"):
             raise ValueError("pretraining must be given with weights sample, and with no other")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _width_of_imagenet(self) -> Self:
         if self.weights == "imagenet" and self.width != 1:
             raise ValueError("width must be 1.0 with weights imagenet")
         return self
