@@ -24,6 +24,7 @@ from thaw.base.files import read_table
 from thaw.base.sections import validate
 from thaw.photos import download
 from thaw.photos.canonical import Credit, Photo, find_ending, name_folder
+from thaw.photos.places import find_kind, scan
 from thaw.photos.sections import Archive, Dataset, Folder, Sample, Tfds
 from thaw.split.parts import read_manifest
 
@@ -679,3 +680,25 @@ def test_another_file_for_tfds_is_one_line_and_the_next_run_has_the_right_one(
     assert os.listdir(".thaw/downloads") == []
     path.write_bytes(right)
     assert fetch_photos(Tfds(source="tfds", name="tf_flowers:3.0.1"))["classes"] == {"roses": 1, "tulips": 1}
+
+
+def test_a_folder_tells_the_kinds_that_a_look_at_each_tells(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "mixed"
+    write(folder, {"inside": ROSES})
+    (folder / "photo.jpg").write_bytes(encode(1))
+    os.mkfifo(folder / "pipe")
+    for name, target in {"to-file": "photo.jpg", "to-folder": "inside", "to-nothing": "gone", "loop": "loop"}.items():
+        (folder / name).symlink_to(target)
+    assert scan(folder) == sorted((path.name, find_kind(path)) for path in folder.iterdir())
+
+
+def test_photos_and_folders_are_not_asked_for_their_kind(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("thaw.photos.places.find_kind", lambda path: asked.append(path.name))
+    folder = write(tmp_path / "mixed", FLOWERS)
+    (folder / "link").symlink_to("rose")
+    scan(folder)
+    scan(folder / "rose")
+    assert asked == ["link"]

@@ -900,12 +900,3 @@ def test_of_many_runs_the_best_are_shown_and_all_are_in_the_tables_and_corrected
     assert set(pd.read_csv(folder / "report/figures/overview.csv")["run"]) == set(OUTCOMES)
     pairs_ = pd.read_csv(folder / "plots/pairs.csv")
     assert set(pairs_.loc[pairs_["question"] == "best", "second"]) == {*OUTCOMES} - {"wide-blocks-2"}
-
-
-def test_the_page_is_the_same_where_all_runs_are_shown(
-    params: Params, folder: pathlib.Path, undrawn: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = read_page(folder, params)
-    monkeypatch.setattr("thaw.comparison.results.MOST_SHOWN", 4)
-    assert read_page(folder, params) == page
-    assert "the tables have" not in page

@@ -20,7 +20,7 @@ BLOCK = 2**18  # comparisons at a time: 2 MiB, what stays in a processor's cache
 LINKS = 2**18  # near pairs that are kept before they are joined into chains: 4 MiB
 LARGE = 1024  # equal hashes of a table: of more, those that are reached are not compared again
 SOON = 50_000  # hashes that are compared within some seconds: progress is told of more
-# Nanoseconds, as measured on a Xeon: what a hash takes in a table, and what a comparison takes, of a pair and in a row.
+# Nanoseconds, roughly: what a hash takes in a table, and what a comparison takes, of a pair and in a row.
 # How tables are chosen rests on them, and no result.
 PER_HASH, PER_PAIR, PER_COMPARISON = 150.0, 12.0, 1.2
 
@@ -54,9 +54,7 @@ def list_masks(count: int, bits: int) -> list[np.uint64]:
     """
 
     def estimate(bands: int) -> float:
-        key = (
-            BITS * (bands - bits) / bands
-        )  # bits that are left, of which as many values are taken to be equally likely
+        key = BITS * (bands - bits) / bands  # bits in which hashes must be equal, each 0 or 1 by chance
         return math.comb(bands, bits) * (PER_HASH * count + PER_PAIR * count**2 / 2 ** (key + 1))
 
     bands = min(range(bits + 1, BITS + 1), key=estimate, default=0)
@@ -102,7 +100,7 @@ def _find_links(values: np.ndarray, mask: np.uint64, bits: int, chains: np.ndarr
     mixed = np.minimum.reduceat(known, starts) != np.maximum.reduceat(known, starts)
     for start, size in zip(starts[mixed & (sizes > LARGE)], sizes[mixed & (sizes > LARGE)], strict=True):
         own = known[start : start + size]
-        yield np.stack([own, own[flood(ordered[start : start + size], bits)]])
+        yield np.stack([own, own[_flood(ordered[start : start + size], bits)]])
     compared = np.repeat(mixed & (sizes <= LARGE), sizes)
     behind = np.where(compared, np.repeat(starts + sizes, sizes) - np.arange(len(values)) - 1, 0)
     for one, other in _pair(behind):
@@ -124,7 +122,7 @@ def _pair(behind: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         low, done = high, int(bounds[high - 1])
 
 
-def flood(values: np.ndarray, bits: int) -> np.ndarray:
+def _flood(values: np.ndarray, bits: int) -> np.ndarray:
     """Return the chain (m,) int of each of `values` (m,) uint64: the position of its first one.
 
     What a chain has reached is not compared with more of it, so that many near pairs make it faster.
