@@ -10,7 +10,18 @@ from thaw.base.progress import say
 from thaw.photos.canonical import Photo
 from thaw.photos.credits import LISTS, read_credits
 from thaw.photos.given import NOT_GIVEN, PART_NAMES, Given, Listed, Path, complete, find_given, name_parts, shorten
-from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, find_path, is_utf8, show_name
+from thaw.photos.places import (
+    CLOSED,
+    FILE,
+    FOLDER,
+    LOST,
+    NOTHING,
+    find_kind,
+    find_path,
+    is_utf8,
+    is_visible,
+    show_name,
+)
 from thaw.photos.sections import Folder
 from thaw.photos.tables import compose
 
@@ -88,11 +99,6 @@ def list_photos(
 def make_photo(file: Listed, content: bytes) -> Photo:
     """Return the Photo that a Listed file with this content is."""
     return Photo(file.path[-2], content, file.name, file.credit, file.name, file.part, file.group)
-
-
-def is_visible(name: str) -> bool:
-    """Tell whether a file manager shows a file of that name."""
-    return not name.startswith(".") and name != "__MACOSX"
 
 
 def check_size(path: Path, size: int, place: str) -> None:
