@@ -77,6 +77,7 @@ def list_photos(
     inside: dict[Path, tuple[str, Mapping[Path, str]]] = {(): (place, entries)}
     if given.in_folders:
         folders = name_parts(entries, place)
+        _say_passed({path: kind for path, kind in entries.items() if len(path) == 1}, place)
         inside = {(name,): (f"{place}: {show_name(name)}", _enter(entries, name)) for name in folders}
     for told, held in inside.values():
         _say_passed(held, told)
