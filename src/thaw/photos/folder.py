@@ -171,7 +171,8 @@ def _check_classes(visible: Mapping[Path, str], photos: Iterable[Path], hidden: 
     if inner is not None:
         # One level too high or too low, and the names of the classes would be wrong, and nothing would show it.
         tops = {path[0].casefold() for path, kind in visible.items() if len(path) == 1 and kind == FOLDER}
-        help_ = ": these are parts, dataset.parts: folders takes them" if tops <= {*PART_NAMES} else ""
+        parted = len(tops) > 1 and tops <= {*PART_NAMES}
+        help_ = ": these are parts, dataset.parts: folders takes them" * parted
         raise InputError(
             f"{place}: must hold class folders that hold photos alone (got the folder {_show(inner)}){help_}"
         )
