@@ -175,7 +175,7 @@ def test_another_digest_than_the_pinned_one_leaves_the_last_photos_in_place() ->
     assert str(caught.value).startswith("params.yaml: dataset.digest: must be the digest of the photos that came, ")
     assert str(caught.value).endswith(f" (got {digest})")
     assert read_tree() == before
-    assert sorted(os.listdir("data")) == ["credits.csv", "raw"]
+    assert sorted(os.listdir("data")) == ["credits.csv", "names.csv", "raw"]
 
 
 @pytest.mark.parametrize("label", ["a/b", "a\0b", "", ".", "..", "line\nbreak", "x" * 256, "\udcff"])

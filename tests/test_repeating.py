@@ -287,7 +287,9 @@ def test_the_seed_decides_the_folds() -> None:
 
 def test_more_folds_than_a_class_has_photos_are_refused_near_duplicates_counted_once() -> None:
     labels, groups = [0, 0, 0, 1, 1, 1, 2, 2, 2], list("abcdeefgh")
-    with pytest.raises(InputError, match="^folds: must be at most 2, the photos of 'b', near duplicates counted once"):
+    with pytest.raises(
+        InputError, match="^folds: must be at most 2, the photos of 'b', near duplicates and groups counted once"
+    ):
         deal(labels, groups)
 
 

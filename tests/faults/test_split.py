@@ -229,6 +229,7 @@ def test_a_class_that_is_one_group_cannot_be_cross_validated() -> None:
     with pytest.raises(InputError) as error:
         deal_folds(labels, groups, 5, 1, ["rose", "tulip"], "params.yaml: folds.plain.count")
     assert str(error.value) == (
-        "params.yaml: folds.plain.count: must be at most 1, the photos of 'tulip', near duplicates counted once (got 5)"
-        ": its 20 photos are one group, which stays in one fold, so that no cross-validation is possible"
+        "params.yaml: folds.plain.count: must be at most 1, the photos of 'tulip', near duplicates and groups "
+        "counted once (got 5): its 20 photos are one group, which stays in one fold, so that no cross-validation is "
+        "possible"
     )

@@ -18,9 +18,9 @@ from thaw.base.progress import say, track
 from thaw.base.scratch import sweep
 from thaw.photos.canonical import Photo
 from thaw.photos.fetching import DOWNLOADS, fetch
-from thaw.photos.folder import check_size, is_visible, list_photos, make_photo
+from thaw.photos.folder import check_size, list_photos, make_photo
 from thaw.photos.given import NOT_GIVEN, Given, Path, check_csv, find_given
-from thaw.photos.places import FILE, FOLDER, name_kind, show_name
+from thaw.photos.places import FILE, FOLDER, is_visible, name_kind, show_name
 from thaw.photos.sections import Archive
 
 CHUNK = 2**20  # bytes

@@ -4,7 +4,6 @@ import unicodedata
 from typing import NamedTuple
 
 from thaw.base.errors import InputError, kind
-from thaw.pictures.formats import find_format
 
 ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic"}
 
@@ -31,6 +30,9 @@ class Photo(NamedTuple):
 
 def find_ending(content: bytes) -> str | None:
     """Return the ending of a picture file by its first bytes, ".jpg" say, or None where its format is not read."""
+    # Here, because it loads Pillow, and what `./run` imports before DVC starts reads no picture.
+    from thaw.pictures.formats import find_format
+
     return ENDINGS.get(find_format(content) or "")
 
 

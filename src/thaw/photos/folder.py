@@ -10,7 +10,19 @@ from thaw.base.progress import say
 from thaw.photos.canonical import Photo
 from thaw.photos.credits import LISTS, read_credits
 from thaw.photos.given import NOT_GIVEN, PART_NAMES, Given, Listed, Path, complete, find_given, name_parts, shorten
-from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, find_path, is_utf8, scan, show_name
+from thaw.photos.places import (
+    CLOSED,
+    FILE,
+    FOLDER,
+    LOST,
+    NOTHING,
+    find_kind,
+    find_path,
+    is_utf8,
+    is_visible,
+    scan,
+    show_name,
+)
 from thaw.photos.sections import Folder
 from thaw.photos.tables import compose
 
@@ -66,6 +78,7 @@ def list_photos(
     inside: dict[Path, tuple[str, Mapping[Path, str]]] = {(): (place, entries)}
     if given.in_folders:
         folders = name_parts(entries, place)
+        _say_passed({path: kind for path, kind in entries.items() if len(path) == 1}, place)
         inside = {(name,): (f"{place}: {show_name(name)}", _enter(entries, name)) for name in folders}
     for told, held in inside.values():
         _say_passed(held, told)
@@ -88,11 +101,6 @@ def list_photos(
 def make_photo(file: Listed, content: bytes) -> Photo:
     """Return the Photo that a Listed file with this content is."""
     return Photo(file.path[-2], content, file.name, file.credit, file.name, file.part, file.group)
-
-
-def is_visible(name: str) -> bool:
-    """Tell whether a file manager shows a file of that name."""
-    return not name.startswith(".") and name != "__MACOSX"
 
 
 def check_size(path: Path, size: int, place: str) -> None:
@@ -163,7 +171,8 @@ def _check_classes(visible: Mapping[Path, str], photos: Iterable[Path], hidden: 
     if inner is not None:
         # One level too high or too low, and the names of the classes would be wrong, and nothing would show it.
         tops = {path[0].casefold() for path, kind in visible.items() if len(path) == 1 and kind == FOLDER}
-        help_ = ": these are parts, dataset.parts: folders takes them" if tops <= {*PART_NAMES} else ""
+        parted = len(tops) > 1 and tops <= {*PART_NAMES}
+        help_ = ": these are parts, dataset.parts: folders takes them" * parted
         raise InputError(
             f"{place}: must hold class folders that hold photos alone (got the folder {_show(inner)}){help_}"
         )

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from thaw.base.errors import InputError
 from thaw.base.names import PARTS
 from thaw.photos.canonical import Credit, find_ending, name_folder
-from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, find_path, show_name
+from thaw.photos.places import CLOSED, FILE, FOLDER, LOST, NOTHING, find_kind, find_path, is_visible, show_name
 from thaw.photos.sections import Archive, Folder
 from thaw.photos.tables import FILE as COLUMN
 from thaw.photos.tables import compose, find_file, read_rows
@@ -75,7 +75,7 @@ def find_given(dataset: Folder | Archive) -> Given:
 def holds_parts(folder: pathlib.Path) -> bool:
     """Tell whether all folders in `folder` that are not hidden have names of parts; False where it cannot be read."""
     try:
-        names = [path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        names = [path.name for path in folder.iterdir() if path.is_dir() and is_visible(path.name)]
     except OSError:
         return False
     return len(names) > 1 and {name.casefold() for name in names} <= {*PART_NAMES}
@@ -87,8 +87,8 @@ def name_parts(entries: Mapping[Path, str], place: str) -> dict[str, str]:
     Raises InputError, which begins with `place`, unless they are one for train, one for validation and one or none for
     test. Hidden folders are passed over.
     """
-    tops = {path[0]: kind for path, kind in entries.items() if len(path) == 1 and not path[0].startswith(".")}
-    folders = [name for name, kind in tops.items() if kind in (FOLDER, LOST, CLOSED) and name != "__MACOSX"]
+    tops = {path[0]: kind for path, kind in entries.items() if len(path) == 1 and is_visible(path[0])}
+    folders = [name for name, kind in tops.items() if kind in (FOLDER, LOST, CLOSED)]
     found = {name: PART_NAMES[name.casefold()] for name in folders if name.casefold() in PART_NAMES}
     whole = sorted(found.values()) in (sorted(PARTS), sorted(PARTS[:2]))
     if len(found) < len(folders) or not whole or any(tops[name] != FOLDER for name in folders):

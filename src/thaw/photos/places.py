@@ -74,6 +74,11 @@ def show_name(name: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def is_visible(name: str) -> bool:
+    """Tell whether a file manager shows a file of that name."""
+    return not name.startswith(".") and name != "__MACOSX"
+
+
 def is_utf8(name: str) -> bool:
     """Tell whether the bytes of a file's name are UTF-8: Python keeps others as lone surrogates."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)

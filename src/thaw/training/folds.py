@@ -24,7 +24,7 @@ def crossvalidate(
 ) -> tuple[dict[str, Any], pd.DataFrame, list[Unfinished]]:
     """Cross-validate a run over all the records: each photo is scored by a training without it.
 
-    `groups` names the group of near duplicates of each photo, by its id; `seed` deals the folds. Returns (scores, a
+    `groups` names what stays together with each photo, by its id; `seed` deals the folds. Returns (scores, a
     row with the prediction for each photo, the states of the trainings). Raises InputError where a class has too few
     photos.
     """
@@ -61,14 +61,14 @@ def _hold_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (rows for a race to train on, rows for it to choose on) of `rows`, the photos that a fold trains on.
 
-    The second are a fifth, or more where a class has fewer than five photos, near duplicates counted once. Raises
-    InputError where it has one.
+    The second are a fifth, or more where a class has fewer than five photos, near duplicates and groups counted once.
+    Raises InputError where it has one.
     """
     sizes = _count_groups(labels[rows], groups[rows], classes)[2]
     if sizes.min() < 2:
         raise InputError(
             f"params.yaml: folds.{name}: a race needs two photos of each class beside those of the fold, near "
-            f"duplicates counted once (got {sizes.min()} of '{classes[int(sizes.argmin())]}')"
+            f"duplicates and groups counted once (got {sizes.min()} of '{classes[int(sizes.argmin())]}')"
         )
     parts = min(CHOSEN_ON, int(sizes.min()))
     dealt = deal_folds(labels[rows], groups[rows], parts, seed, classes, f"params.yaml: folds.{name}")
@@ -78,10 +78,10 @@ def _hold_out(
 def deal_folds(
     labels: np.ndarray, groups: np.ndarray, count: int, seed: int, classes: Sequence[str], place: str
 ) -> np.ndarray:
-    """Return (n,) int, the fold of each photo from 0 on: every class spread evenly, near duplicates in one fold.
+    """Return (n,) int, the fold of each photo from 0 on: every class spread evenly, each group in one fold.
 
     `labels` (n,) int and `groups` (n,) str are those of each photo. As for the split, a group counts as one photo, of
-    its first one's class; where near duplicates make folds uneven by more than two points, they are dealt by their size
+    its first one's class; where groups make folds uneven by more than two points, they are dealt by their size
     instead (`thaw.base.dealing`), and a line on stderr tells each fold that stays so. Raises InputError at `place`, the
     key of `count`, where a class has fewer groups than folds.
     """
@@ -96,7 +96,7 @@ def deal_folds(
     for line in describe_misses(
         find_misses(labels, found, shares), [f"fold {fold + 1}" for fold in range(count)], classes
     ):
-        say(f"{place}: {line}: near duplicates stay together")
+        say(f"{place}: {line}: near duplicates and groups stay together")
     return found
 
 
@@ -113,7 +113,7 @@ def _too_many(
 ) -> InputError:
     """Return the error of more folds than class `label` has of the groups, `sizes` by class, of its `labels`."""
     name, photos, most = classes[label], int((labels == label).sum()), int(sizes[label])
-    known = f"must be at most {most}, the photos of '{name}', near duplicates counted once (got {count})"
+    known = f"must be at most {most}, the photos of '{name}', near duplicates and groups counted once (got {count})"
     if photos > most == 1:
         why = f"its {photos:,} photos are one group, which stays in one fold, so that no cross-validation is possible"
     elif photos > most:

@@ -225,5 +225,6 @@ class Folds(Section):
 
     backbone: OwnBackbone
     count: Count = pydantic.Field(
-        description="parts that the set is dealt into; at most the photos of a class, near duplicates counted once"
+        description="parts that the set is dealt into; at most the photos of a class, near duplicates and groups "
+        "counted once"
     )
