@@ -89,4 +89,4 @@ def test_a_baseline_that_is_left_out_trains_nothing_and_comes_back_as_it_was(
     assert print_review("HEAD~1", "HEAD") and "baseline_cnn" in capsys.readouterr().out
     change_params(workspace, lambda document: document.update(kept))
     assert "loss:" not in dvc(workspace, "repro")  # the run cache has it
-    assert git(workspace, "diff", "--stat", "HEAD~1", "--", "metrics", "plots", "dvc.lock") == ""
+    assert git(workspace, "diff", "--stat", "HEAD~1", "--", "metrics", "plots", "report/report.md") == ""

@@ -12,7 +12,7 @@ from thaw.cli.versions import read_versions
 from thaw.comparison.pairs import NOT_SHOWN, Evidence, answer_questions, find_better, find_cheapest, find_standing
 from thaw.comparison.words import NO_TEST, align, interval, percent, say_p
 
-NAMES = 21  # characters of the column of runs: the others, and what is between, take 59 where tabulate pads headings
+NAMES = 21  # characters of the column of runs: the other columns, and the space between, take the rest of WIDTH
 NEITHER = "–"  # what stands in the table for NOT_SHOWN
 UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}  # names and paths
 
