@@ -342,7 +342,6 @@ def measure_runs(count: int, folder: pathlib.Path) -> dict[str, Any]:
         "the check": CHECK,
         "the check again": CHECK,
         "`dvc status`": [*DVC, "status", "--quiet"],
-        "`dvc status` again": [*DVC, "status", "--quiet"],
         "`dvc repro --dry`": [*DVC, "repro", "--dry"],
         "the forecast": [*PYTHON, "-m", "thaw.cli.forecast", "repro"],
         "`dvc repro --single-item` of a stage, unchanged": [*DVC, "repro", "--single-item", last],
