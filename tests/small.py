@@ -17,7 +17,10 @@ SIZE = 75  # pixels: the smallest that every backbone takes
 WIDTH = 0.125
 
 # Those that take long to build or to go through, and those that are another one with more blocks.
-LARGE = ("EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "DenseNet121", "InceptionV3", "NASNetMobile")
+LARGE = (
+    "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetV2B0", "DenseNet121", "InceptionV3",
+    "NASNetMobile",
+)  # fmt: skip
 # All of them, as parameters of a test that takes a moment for each: the large ones are long.
 EACH = [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in ARCHITECTURES]
 

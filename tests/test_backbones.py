@@ -50,7 +50,7 @@ def test_width_scales_the_filters(small_backbones: dict[str, keras.Model]) -> No
         pytest.param("EfficientNetB1", 23, marks=pytest.mark.long),
         pytest.param("EfficientNetB2", 23, marks=pytest.mark.long),
         pytest.param("EfficientNetB3", 26, marks=pytest.mark.long),
-        ("EfficientNetV2B0", 21),
+        pytest.param("EfficientNetV2B0", 21, marks=pytest.mark.long),
         pytest.param("DenseNet121", 58, marks=pytest.mark.long),
         pytest.param("InceptionV3", 11, marks=pytest.mark.long),
         ("ConvNeXtTiny", 18),

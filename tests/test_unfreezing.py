@@ -188,7 +188,7 @@ def test_whatever_is_asked_the_cut_is_the_latest_with_nothing_open_before(
         ("MobileNetV3Small", "expanded_conv_4_depthwise", "expanded_conv_3_project_bn"),
         ("Xception", "block14_sepconv1", None),
         ("EfficientNetB0", "block6d_dwconv", "block6c_add"),
-        ("EfficientNetV2B0", "block6b_se_reduce", "block6a_project_bn"),
+        pytest.param("EfficientNetV2B0", "block6b_se_reduce", "block6a_project_bn", marks=pytest.mark.long),
         ("ConvNeXtTiny", "convnext_tiny_stage_3_block_1_pointwise_conv_1", None),
         pytest.param("NASNetMobile", "separable_conv_1_normal_left1_12", "stem_bn1", marks=pytest.mark.long),
     ],

@@ -16,6 +16,7 @@ from thaw.base.quiet import keras, tf
 from thaw.export.files import About
 from thaw.export.repeating import make_repeatable
 from thaw.export.sections import Quantize
+from thaw.networks.backbones import is_normalization
 from thaw.networks.classifiers import Network, mirror
 
 PIXELS, PROBABILITIES = "pixels", "probabilities"  # names of input and output in every file
@@ -72,7 +73,16 @@ def convert_litert(saved_model: pathlib.Path, quantize: Quantize, photos: Sequen
 
 def write_onnx(whole: keras.Model, path: pathlib.Path, about: About) -> None:
     """Write `whole` as an ONNX file at `path`, with `about` as its metadata; the same input gives the same bytes."""
-    whole.export(str(path), format="onnx", verbose=False)
+    layers = list(whole._flatten_layers())
+    for layer in layers:
+        if is_normalization(layer):  # tf2onnx takes tensors that a function captures for inputs of the network
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
+    # Keras compiles grouped convolutions by XLA, as functions of their own, which tf2onnx does not look into.
+    tf.config.run_functions_eagerly(any(getattr(layer, "groups", 1) > 1 for layer in layers))
+    try:
+        whole.export(str(path), format="onnx", verbose=False)
+    finally:
+        tf.config.run_functions_eagerly(False)
     model = make_repeatable(onnx.load(str(path)), PIXELS, PROBABILITIES)
     texts = {key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
              for key, value in about.describe().items()}  # fmt: skip

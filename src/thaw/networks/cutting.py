@@ -1,6 +1,5 @@
 """A network taken apart at a cut."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,10 +25,12 @@ class TrainedPart(keras.layers.Layer):
         """Return what the network makes of `x`."""
 
         def choose(operation: keras.Operation) -> Callable[..., Any]:
-            # To each layer in words: what one is told, Keras takes for what its successors are to do.
             if not isinstance(operation, keras.layers.Layer):
                 return operation
-            return functools.partial(operation, training=bool(training) and self._trains(operation))
+            # Said to each layer: what one is told, Keras takes for its successors, too. In place of what the graph may
+            # hold since it was built.
+            acts = bool(training) and self._trains(operation)
+            return lambda *inputs, **options: operation(*inputs, **{**options, "training": acts})
 
         return keras.tree.flatten(self.network._run_through_graph(x, choose))[0]
 
