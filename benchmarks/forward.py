@@ -85,7 +85,12 @@ def main() -> None:
     }
     machine = {**describe_machine(params.compute), "calculates_in": list_capabilities()}
     if arguments.what == "accuracy":
-        scored = {run: compare_accuracies(run, engines, params) for run in params.frozen}
+        chosen = {name for name, backbone in params.backbones.items() if backbone.architecture in arguments.networks}
+        scored = {
+            name: compare_accuracies(name, engines, params)
+            for name, run in params.frozen.items()
+            if run.backbone in chosen
+        }
         result = {"runs": scored, "machine": machine, "versions": versions}
         write_json(results / "forward-accuracy.json", result)
         write_text(results / "forward-accuracy.md", write_accuracies(result))
