@@ -239,9 +239,16 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
             yield f"{place}.layer_decay: must be left out, no block of a backbone trains (got {kind(run.layer_decay)})"
     for section in ("replicates", "folds"):
         yield from _check_repetitions(section, values, file)
-    for name in values["export"]:
+    for name, export in values["export"].items():
         if name not in runs:
             yield _say_unknown(f"{file}: export.{name}", runs, name)
+        backbone = _find_backbone(name, values)
+        converts = backbone is None or export.formats is FAULTY or ARCHITECTURES[backbone.architecture].onnx
+        if backbone and not converts and "onnx" in export.formats:
+            yield (
+                f"{file}: export.{name}.formats: must be of saved_model, litert for {backbone.architecture}, which has "
+                "operations that the converter to ONNX does not know (got 'onnx')"
+            )
     for name in values["explain"]:
         if name not in runs:
             yield _say_unknown(f"{file}: explain.{name}", runs, name)
@@ -318,6 +325,18 @@ def _check_sizes(values: dict[str, Any], file: str) -> Iterator[str]:
     for name, smallest in needs.items():
         if image.size is not FAULTY and image.size < smallest:
             yield f"{file}: image.size: must be at least {smallest} for {name} (got {image.size})"
+
+
+def _find_backbone(run: str, values: dict[str, Any]) -> Backbone | None:
+    """Return the backbone of `run`; None where it has none, or a fault of another kind hides it."""
+    start = values["finetune"][run].start if run in values["finetune"] else run
+    name: object = None
+    if start in values["frozen"]:
+        name = values["frozen"][start].backbone
+    elif isinstance(start, str):
+        name = start.removeprefix(PRETRAINED)
+    backbone: Backbone | None = values["backbones"].get(name) if isinstance(name, str) else None
+    return backbone if backbone and backbone.architecture is not FAULTY else None
 
 
 def _say_unknown(place: str, choices: Collection[str], received: object) -> str:
