@@ -142,12 +142,23 @@ def test_the_projects_own_file_has_no_fault() -> None:
 
 
 def test_a_mode_that_a_network_without_batch_norm_has_nothing_for_is_a_fault(document: dict[str, Any]) -> None:
-    document["backbones"]["mobilenet"]["architecture"] = "ConvNeXtTiny"
+    document["backbones"]["mobilenet"]["architecture"], document["export"] = "ConvNeXtTiny", {}
     check(document, "params.yaml")
     document["finetune"]["mobilenet-blocks-4"]["batch_norm"] = "batch"
     assert find_faults(document) == [
         "params.yaml: finetune.mobilenet-blocks-4.batch_norm: must be inference for mobilenet, which has no BatchNorm "
         "layers: all modes are the same (got 'batch')"
+    ]
+
+
+def test_a_format_that_a_network_cannot_be_converted_to_is_a_fault(document: dict[str, Any]) -> None:
+    document["backbones"]["mobilenet"]["architecture"] = "ConvNeXtTiny"
+    document["export"] = {name: {"formats": ["onnx"]} for name in ("mobilenet", "mobilenet-blocks-4", "resnet50")}
+    told = (
+        "must be of saved_model, litert for ConvNeXtTiny, which has operations that the converter to ONNX does not know"
+    )
+    assert find_faults(document) == [
+        f"params.yaml: export.{name}.formats: {told} (got 'onnx')" for name in ("mobilenet", "mobilenet-blocks-4")
     ]
 
 

@@ -23,6 +23,7 @@ class Architecture(NamedTuple):
     file: str  # of ImageNet weights, an address relative to FILES
     published: str | None  # its digest in keras.applications, `md5:HEX` or `sha256:HEX`; None where it has none
     batch_norm: bool = True  # whether it has BatchNorm layers
+    onnx: bool = True  # whether tf2onnx can convert it
     alone: bool = True  # whether the output of a block's last operation alone leads on to the next block
     rescaled: bool = False  # whether Keras puts a further Rescaling behind its Normalization for ImageNet weights
     grain: int | None = None  # widths that are multiples of it add up in the network, and must when they are scaled
@@ -35,7 +36,7 @@ class Architecture(NamedTuple):
     @property
     def digest(self) -> str:
         """A digest of all of the row that changes what a stage behind `weights` makes; defaults are left out."""
-        without = {"smallest", "layers", "file", "published", "batch_norm"}
+        without = {"smallest", "layers", "file", "published", "batch_norm", "onnx"}
         usual = self._field_defaults.items()
         told = [item for item in self._asdict().items() if item[0] not in without and item not in usual]
         return hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()[:16]
@@ -240,6 +241,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         file="convnext/convnext_tiny_notop.h5",
         published="sha256:d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
         batch_norm=False,
+        onnx=False,  # neither the function of its GELU nor grouped convolutions, which Keras compiles by XLA
     ),
     "NASNetMobile": Architecture(
         builder="NASNetMobile",

@@ -232,6 +232,14 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
         for name in values[section]:
             if not (name in runs or name in frozen or name in finetune):  # of an Unread section any name may be
                 yield _say_unknown(f"{file}: {section}.{name}", runs, name)
+    for name, export in values["export"].items():
+        backbone = _find_backbone(name, values)
+        converts = backbone is None or export.formats is FAULTY or ARCHITECTURES[backbone.architecture].onnx
+        if backbone and not converts and "onnx" in export.formats:
+            yield (
+                f"{file}: export.{name}.formats: must be of saved_model, litert for {backbone.architecture}, which has "
+                "operations that the converter to ONNX does not know (got 'onnx')"
+            )
 
 
 def _check_finetune(run: FinetuneRun, values: dict[str, Any], place: str) -> Iterator[str]:
@@ -327,6 +335,18 @@ def _check_shares(values: dict[str, Any], file: str) -> Iterator[str]:
             yield f"{file}: split.{part}: must be left out with dataset.parts: {given} (got {kind(share)})"
         if not given and share is None:
             yield f"{file}: split.{part}: must be given"
+
+
+def _find_backbone(run: str, values: dict[str, Any]) -> Backbone | None:
+    """Return the backbone of `run`; None where it has none, or a fault of another kind hides it."""
+    start = values["finetune"][run].start if run in values["finetune"] else run
+    name: object = None
+    if start in values["frozen"]:
+        name = values["frozen"][start].backbone
+    elif isinstance(start, str):
+        name = start.removeprefix(PRETRAINED)
+    backbone: Backbone | None = values["backbones"].get(name) if isinstance(name, str) else None
+    return backbone if backbone and backbone.architecture is not FAULTY else None
 
 
 def _say_unknown(place: str, choices: Collection[str], received: object) -> str:

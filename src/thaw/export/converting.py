@@ -73,16 +73,10 @@ def convert_litert(saved_model: pathlib.Path, quantize: Quantize, photos: Sequen
 
 def write_onnx(whole: keras.Model, path: pathlib.Path, about: About) -> None:
     """Write `whole` as an ONNX file at `path`, with `about` as its metadata; the same input gives the same bytes."""
-    layers = list(whole._flatten_layers())
-    for layer in layers:
+    for layer in whole._flatten_layers():
         if is_normalization(layer):  # tf2onnx takes tensors that a function captures for inputs of the network
             layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
-    # Keras compiles grouped convolutions by XLA, as functions of their own, which tf2onnx does not look into.
-    tf.config.run_functions_eagerly(any(getattr(layer, "groups", 1) > 1 for layer in layers))
-    try:
-        whole.export(str(path), format="onnx", verbose=False)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    whole.export(str(path), format="onnx", verbose=False)
     model = make_repeatable(onnx.load(str(path)), PIXELS, PROBABILITIES)
     texts = {key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
              for key, value in about.describe().items()}  # fmt: skip
