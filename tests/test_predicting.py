@@ -185,6 +185,7 @@ def test_probabilities_are_those_of_evaluate_for_every_format(
     last.kernel.assign(20 * last.kernel)
     last.bias.assign(last.bias - small_network.model.predict(grey, verbose=0)[0])
     described = save_run(tmp_path, "run", small_network, SIZE)
+    pathlib.Path(paths.PARAMS).write_text("frozen: {run: {}}\n")
     evaluated = evaluate(small_network, described, paths.RECORDS, Asked(threads)).predictions.set_index("id")
     expected = evaluated.loc[[row[0] for row in formats], [f"p_{name}" for name in CLASSES]]
     found = list(predict(load_run("run"), [f"photos/formats/{name}" for name in names], batch=4))

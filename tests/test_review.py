@@ -173,8 +173,9 @@ def test_a_changed_param_is_told_by_its_key_and_an_added_entry_as_one() -> None:
 
 
 def test_metrics_of_no_run_are_read_wherever_they_are_and_times_are_not(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "params.yaml").write_text("frozen: {}\n")
-    for place in ("split", "weights/tiny", "evaluate/folds/tiny", "evaluate/tiny", "train/tiny", "timing/preprocess"):
+    (tmp_path / "params.yaml").write_text("frozen: {}\nbackbones: {tiny: {}}\n")
+    places = ("split", "weights/tiny", "evaluate/folds/tiny", "evaluate/tiny", "train/tiny", "timing/preprocess")
+    for place in (*places, "weights/removed"):
         path = tmp_path / f"metrics/{place}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"photos": {"test": 3}})
