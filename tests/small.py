@@ -23,6 +23,8 @@ LARGE = (
 )  # fmt: skip
 # All of them, as parameters of a test that takes a moment for each: the large ones are long.
 EACH = [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in ARCHITECTURES]
+# The same with MobileNet alone, for tests that open every cut.
+MOBILENET_FIRST = [pytest.param(name, marks=() if name == "MobileNet" else pytest.mark.long) for name in ARCHITECTURES]
 
 USUAL = ("ResNet50", "MobileNet", "MobileNetV3Small")  # architectures that every run of a slow test goes through
 # All of them, as parameters of such a test: the others are long.

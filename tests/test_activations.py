@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from small import USUAL_FIRST, assert_close
+from small import MOBILENET_FIRST, assert_close
 from thaw.architectures.table import ARCHITECTURES
 from thaw.base.errors import InputError
 from thaw.base.files import publish
@@ -136,7 +136,7 @@ def test_a_second_opening_computes_nothing(
     np.testing.assert_array_equal(again.inputs, first.inputs)
 
 
-@pytest.mark.parametrize("architecture", USUAL_FIRST)
+@pytest.mark.parametrize("architecture", MOBILENET_FIRST)
 def test_one_pass_fills_every_cut_asked_as_each_alone(
     architecture: str,
     project: pathlib.Path,

@@ -84,6 +84,7 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
         yield found
 
 
+@pytest.mark.long
 def test_what_git_sees_is_what_dvc_repro_leaves_and_dvc_repro_finds_nothing_to_do(
     ran: pathlib.Path, machines: Machines, tmp_path: pathlib.Path
 ) -> None:

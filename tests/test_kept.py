@@ -63,6 +63,7 @@ def test_every_accuracy_on_a_page_is_in_the_kept_metrics(page: types.ModuleType)
     assert printed and printed <= known
 
 
+@pytest.mark.long
 @PAGES
 def test_a_run_that_has_not_been_run_is_marked_so_on_the_page(page: types.ModuleType, root: pathlib.Path) -> None:
     name = {pitfalls: f"{pitfalls.SOUND}-batch", family: "mobilenetv3small-blocks-3"}[page]

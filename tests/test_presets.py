@@ -360,6 +360,7 @@ def test_what_one_preset_has_computed_another_takes_from_the_shared_cache(
         assert (workspaces / "other" / file).read_bytes() == (workspaces / "tiny" / file).read_bytes()
 
 
+@pytest.mark.long
 def test_the_cache_of_a_workspace_is_the_one_that_the_project_is_configured_with(
     shared: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -34,6 +34,7 @@ def test_every_published_row_and_claim_is_on_the_page_of_its_report(pages: dict[
         assert re.findall(r"^\| (.+?) \|", rows, re.MULTILINE)[2:] == named
 
 
+@pytest.mark.long
 def test_a_report_without_kept_results_is_not_run_under_its_own_protocol(tmp_path: pathlib.Path) -> None:
     for name in ("params.yaml", "metrics", "plots"):
         (tmp_path / name).symlink_to(ROOT / name)
