@@ -37,6 +37,7 @@ def test_it_agrees_with_the_report(table: pathlib.Path, capsys: pytest.CaptureFi
     assert len(rows) == 3 and [standing for _, standing in rows].count("as good") == summary["as_good"]
 
 
+@pytest.mark.long
 def test_it_fits_a_terminal_of_80_columns(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_best(table, "tiny-all")
     add_experiment(table, "an-experiment-with-a-name-that-is-longer-than-others")

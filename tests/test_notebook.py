@@ -121,6 +121,7 @@ def test_a_run_that_the_table_does_not_have_is_a_fault_that_names_those_there_ar
         thaw.load_model("huge", table)
 
 
+@pytest.mark.long
 def test_the_example_notebook_runs_on_another_table(table: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THAW_NOTEBOOK_FOLDER", str(table))
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))

@@ -122,6 +122,7 @@ def test_dvc_draws_the_curves_and_confusions(workspace: pathlib.Path) -> None:
         assert name in page
 
 
+@pytest.mark.long
 def test_a_fault_in_params_stops_the_first_stage_that_would_run(workspace: pathlib.Path) -> None:
     change_params(workspace, lambda document: document["finetune"]["tiny-blocks-1"].update(unfreeze={"blocks": 14}))
     done = attempt(workspace, sys.executable, "-m", "dvc", "repro")
