@@ -21,14 +21,16 @@ LARGE = (
     "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetV2B0", "DenseNet121", "InceptionV3",
     "NASNetMobile",
 )  # fmt: skip
-# All of them, as parameters of a test that takes a moment for each: the large ones are long.
-EACH = [pytest.param(name, marks=pytest.mark.long if name in LARGE else ()) for name in ARCHITECTURES]
-# The same with MobileNet alone, for tests that open every cut.
-MOBILENET_FIRST = [pytest.param(name, marks=() if name == "MobileNet" else pytest.mark.long) for name in ARCHITECTURES]
 
-USUAL = ("ResNet50", "MobileNet", "MobileNetV3Small")  # architectures that every run of a slow test goes through
-# All of them, as parameters of such a test: the others are long.
-USUAL_FIRST = [pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in ARCHITECTURES]
+
+def go_through(*usual: str) -> list[Any]:
+    """Return all architectures as parameters of a test; those that are not `usual` are long."""
+    return [pytest.param(name, marks=() if name in usual else pytest.mark.long) for name in ARCHITECTURES]
+
+
+EACH = go_through(*(name for name in ARCHITECTURES if name not in LARGE))  # of a test that takes a moment for each
+USUAL_FIRST = go_through("ResNet50", "MobileNet", "MobileNetV3Small")  # of a slow test
+MOBILENET_FIRST = go_through("MobileNet")  # of a test that opens every cut
 
 
 def plain_head() -> Head:

@@ -234,8 +234,8 @@ def _check_references(values: dict[str, Any], document: Mapping[Any, Any], file:
                 yield _say_unknown(f"{file}: {section}.{name}", runs, name)
     for name, export in values["export"].items():
         backbone = _find_backbone(name, values)
-        converts = backbone is None or export.formats is FAULTY or ARCHITECTURES[backbone.architecture].onnx
-        if backbone and not converts and "onnx" in export.formats:
+        asked = export.formats is not FAULTY and "onnx" in export.formats
+        if asked and backbone and not ARCHITECTURES[backbone.architecture].onnx:
             yield (
                 f"{file}: export.{name}.formats: must be of saved_model, litert for {backbone.architecture}, which has "
                 "operations that the converter to ONNX does not know (got 'onnx')"

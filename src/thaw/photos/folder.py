@@ -9,7 +9,7 @@ from thaw.base.errors import InputError
 from thaw.base.progress import say
 from thaw.photos.canonical import Photo
 from thaw.photos.credits import LISTS, read_credits
-from thaw.photos.given import NOT_GIVEN, PART_NAMES, Given, Listed, Path, complete, find_given, name_parts, shorten
+from thaw.photos.given import NOT_GIVEN, Given, Listed, Path, are_parts, complete, find_given, name_parts, shorten
 from thaw.photos.places import (
     CLOSED,
     FILE,
@@ -171,8 +171,7 @@ def _check_classes(visible: Mapping[Path, str], photos: Iterable[Path], hidden: 
     if inner is not None:
         # One level too high or too low, and the names of the classes would be wrong, and nothing would show it.
         tops = {path[0].casefold() for path, kind in visible.items() if len(path) == 1 and kind == FOLDER}
-        parted = len(tops) > 1 and tops <= {*PART_NAMES}
-        help_ = ": these are parts, dataset.parts: folders takes them" * parted
+        help_ = ": these are parts, dataset.parts: folders takes them" * are_parts(tops)
         raise InputError(
             f"{place}: must hold class folders that hold photos alone (got the folder {_show(inner)}){help_}"
         )

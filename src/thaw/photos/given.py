@@ -78,7 +78,12 @@ def holds_parts(folder: pathlib.Path) -> bool:
         names = [path.name for path in folder.iterdir() if path.is_dir() and is_visible(path.name)]
     except OSError:
         return False
-    return len(names) > 1 and {name.casefold() for name in names} <= {*PART_NAMES}
+    return are_parts(names)
+
+
+def are_parts(folders: Collection[str]) -> bool:
+    """Tell whether `folders`, those that are not hidden of a folder, are two or more, all with names of parts."""
+    return len(folders) > 1 and {name.casefold() for name in folders} <= {*PART_NAMES}
 
 
 def name_parts(entries: Mapping[Path, str], place: str) -> dict[str, str]:

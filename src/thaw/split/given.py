@@ -7,6 +7,7 @@ from thaw.base import paths
 from thaw.base.errors import InputError
 from thaw.base.files import MADE_AGAIN
 from thaw.base.names import PARTS
+from thaw.split.neighbours import join
 
 
 def find_parts(ids: pd.Series, names: pd.DataFrame) -> np.ndarray | None:
@@ -16,7 +17,7 @@ def find_parts(ids: pd.Series, names: pd.DataFrame) -> np.ndarray | None:
     """
     if "part" not in names:
         return None
-    parts = ids.map(names.drop_duplicates("id").set_index("id")["part"])
+    parts = _look_up(ids, names, "part")
     if not parts.isin(PARTS).all():
         photo = ids[~parts.isin(PARTS)].iloc[0]
         raise InputError(f"{paths.NAMES}: must have the part of each photo (got none of {photo}); {MADE_AGAIN}")
@@ -32,19 +33,15 @@ def join_groups(groups: np.ndarray, ids: pd.Series, names: pd.DataFrame) -> np.n
     """
     if "group" not in names:
         return groups
-    # Here, because they take a third of a second to load, and every import of thaw.split would wait for them.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     position = pd.Series(np.arange(len(ids)), ids.to_numpy())
     rows = names[names["id"].isin(ids) & (names["group"] != "")]
     numbers, known = pd.factorize(rows["group"])
     # A graph whose nodes are the photos and, behind them, the groups that came.
-    one = np.concatenate([np.arange(len(ids)), position.loc[rows["id"]].to_numpy(int)])
-    other = np.concatenate([groups, len(ids) + numbers])
-    size = len(ids) + len(known)
-    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(size, size))
-    labels = connected_components(graph, directed=False)[1][: len(ids)]
+    links = [
+        np.stack([np.arange(len(ids)), groups]),
+        np.stack([position.loc[rows["id"]].to_numpy(int), len(ids) + numbers]),
+    ]
+    labels = join(np.arange(len(ids) + len(known)), links)[: len(ids)]
     first, which = np.unique(labels, return_index=True, return_inverse=True)[1:]
     return np.asarray(first[which])
 
@@ -62,4 +59,9 @@ def count_groups(table: pd.DataFrame, names: pd.DataFrame) -> dict[str, int]:
 
 def name_photos(ids: pd.Series, names: pd.DataFrame) -> list[str]:
     """Return what each photo of `ids` was called: the first of its names."""
-    return list(ids.map(names.drop_duplicates("id").set_index("id")["name"]))
+    return list(_look_up(ids, names, "name"))
+
+
+def _look_up(ids: pd.Series, names: pd.DataFrame, column: str) -> pd.Series:
+    """Return what the first row of each photo of `ids` in `names` has in `column`."""
+    return ids.map(names.drop_duplicates("id").set_index("id")[column])

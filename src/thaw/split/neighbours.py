@@ -43,7 +43,7 @@ def find_chains(values: np.ndarray, bits: int) -> np.ndarray:
             waiting += pairs.shape[1]
             if waiting >= LINKS:
                 links, waiting = [_thin(links, len(values))], 0
-        chains = _join(chains, links)
+        chains = join(chains, links)
     return chains
 
 
@@ -85,6 +85,17 @@ def compare(values: np.ndarray, bits: int) -> Iterator[tuple[slice, slice, np.nd
                 near = np.triu(near, top - left + 1)
             if near.any():
                 yield rows, columns, near.astype(float)
+
+
+def join(labels: np.ndarray, links: Sequence[np.ndarray]) -> np.ndarray:
+    """Return `labels` (m,) int, the same number where arrays (2, k) int of `links` join two; they number from 0 on."""
+    # Here, because they take a third of a second to load, and every import of thaw.split would wait for them.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    one, other = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(len(labels), len(labels)))
+    return np.asarray(connected_components(graph, directed=False)[1][labels])
 
 
 def _find_links(values: np.ndarray, mask: np.uint64, bits: int, chains: np.ndarray) -> Iterator[np.ndarray]:
@@ -150,17 +161,6 @@ def _flood(values: np.ndarray, bits: int) -> np.ndarray:
 
 def _thin(links: Sequence[np.ndarray], count: int) -> np.ndarray:
     """Return links (2, k) that join what arrays of them do, of numbers below `count`: fewer than these."""
-    labels = _join(np.arange(count), links)
+    labels = join(np.arange(count), links)
     first = np.unique(labels, return_index=True)[1][labels]
     return np.stack([np.arange(count), first])[:, np.arange(count) != first]
-
-
-def _join(labels: np.ndarray, links: Sequence[np.ndarray]) -> np.ndarray:
-    """Return `labels` (m,) int, the same number where arrays (2, k) int of `links` join two; they number from 0 on."""
-    # Here, because they take a third of a second to load, and every import of thaw.split would wait for them.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    one, other = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(len(labels), len(labels)))
-    return np.asarray(connected_components(graph, directed=False)[1][labels])
