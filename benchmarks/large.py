@@ -56,7 +56,8 @@ COUNTS = (10_000, 30_000, 100_000)
 CLASSES, SIDE = 10, 80  # of the photos, pixels
 COPIES = 50  # one photo in so many is a copy of its neighbour
 BITS = 8  # by which near duplicates may differ
-RUNS = 1000
+RUNS = (100, 300, 1_000)
+MOST_FOR_STATUS = 300  # runs
 STAGES = ("download", "split", "preprocess")
 ORIGINAL = "original"  # the run that is trained
 SEARCHES = {"random": "hashes at random", "alike": "hashes that differ in 16 bits at most"}
@@ -341,14 +342,14 @@ def measure_runs(count: int, folder: pathlib.Path) -> dict[str, Any]:
     commands = {
         "the check": CHECK,
         "the check again": CHECK,
-        # With --quiet its exit status is 1 where there is something to do, as the report is here.
-        "`dvc status`": ["sh", "-c", '"$@" || [ $? -eq 1 ]', "sh", *DVC, "status", "--quiet"],
-        "`dvc repro --dry`": [*DVC, "repro", "--dry"],
-        "the forecast": [*PYTHON, "-m", "thaw.cli.forecast", "repro"],
+        "stage `report`": [*PYTHON, "stages/report.py"],
         "`dvc repro --single-item` of a stage, unchanged": [*DVC, "repro", "--single-item", last],
         "`dvc commit` of a stage, which writes dvc.lock": [*DVC, "commit", "--force", last],
-        "stage `report`": [*PYTHON, "stages/report.py"],
+        "the forecast": [*PYTHON, "-m", "thaw.cli.forecast", "repro"],
     }
+    if count <= MOST_FOR_STATUS:
+        # With --quiet its exit status is 1 where there is something to do, as the report is here.
+        commands["`dvc status`"] = ["sh", "-c", '"$@" || [ $? -eq 1 ]', "sh", *DVC, "status", "--quiet"]
     rows = {}
     for words, command in commands.items():
         say(f"large: {count:,} runs: {words}")
@@ -369,15 +370,19 @@ def measure_runs(count: int, folder: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def describe_runs(result: Mapping[str, Any]) -> str:
+def describe_runs(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the half of the page on runs."""
-    rows = [
-        [words, f"{took['seconds']:.1f}", f"{took['cpu_seconds']:.1f}", f"{took['peak_mib']:,}"]
-        for words, took in result["commands"].items()
-    ]
-    sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in result["bytes"].items())
-    table = to_markdown([f"{result['runs']:,} runs", "s", "CPU s", "MiB at the peak"], rows)
-    return f"{table}\n\n{sizes}; {result['figures']} figures."
+    units = {"seconds": "s", "cpu_seconds": "CPU s", "peak_mib": "MiB at the peak"}
+    rows = []
+    for words in results[0]["commands"]:
+        for key, unit in units.items():
+            found = [result["commands"].get(words) for result in results]
+            shown = ["–" if took is None else f"{took[key]:,.{0 if key == 'peak_mib' else 1}f}" for took in found]
+            rows.append([f"{words}, {unit}", *shown])
+    for name in results[0]["bytes"]:
+        rows.append([f"{name}, MB", *(f"{result['bytes'][name] / 1e6:.2f}" for result in results)])
+    rows.append(["figures of the report", *(str(result["figures"]) for result in results)])
+    return to_markdown(["", *(f"{result['runs']:,} runs" for result in results)], rows)
 
 
 def write(place: pathlib.Path, half: str, result: Any) -> None:
@@ -400,17 +405,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=["photos", "runs"])
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="of photos, ascending")
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"in the table (default: {RUNS})")
+    parser.add_argument("--runs", type=int, nargs="+", default=RUNS, help="in the table, ascending")
     parser.add_argument(
         "--results", type=pathlib.Path, default=pathlib.Path(__file__).parent, help="folder to write to"
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="thaw-large-") as temporary:
         folder = pathlib.Path(temporary)
-        if arguments.what == "runs":
-            write(arguments.results / "large", "runs", measure_runs(arguments.runs, folder / "table"))
-            return
         rows: list[dict[str, Any]] = []
+        if arguments.what == "runs":
+            for count in arguments.runs:
+                rows.append(measure_runs(count, folder / str(count)))
+                write(arguments.results / "large", "runs", rows)
+            return
         for start, count in zip([0, *arguments.counts], arguments.counts, strict=False):
             draw_photos(folder / "photos", start, count)
             rows.append(measure_photos(folder / "photos", count, folder / "workspace"))

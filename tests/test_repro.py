@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from dvc.dependency import param
 
 from quick import (
     copy,
@@ -32,7 +33,7 @@ from thaw.config.presets import ROOT
 from thaw.engine import children, costs, order, schedule
 from thaw.engine.children import Children, Ended, Outcome
 from thaw.engine.devices import list_devices
-from thaw.engine.pipeline import Step
+from thaw.engine.pipeline import Step, open_pipeline
 from thaw.engine.watching import Progress
 from tiny import attempt, change_params, dvc, find_stages_run, make_project
 
@@ -45,6 +46,23 @@ def wait_for(folder: pathlib.Path, event: str) -> None:
     while event not in (folder / ".thaw" / "events").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_params_are_parsed_once_for_all_stages(
+    ran: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy(ran, tmp_path / "table")
+    monkeypatch.chdir(folder)
+    change_params(folder, lambda params: params["training"].update(batch_size=6))
+    parse, parsed = param.load_path, []
+    monkeypatch.setattr(param, "load_path", lambda path, *rest: (parsed.append(path), parse(path, *rest))[1])
+    with open_pipeline() as pipeline:
+        steps = pipeline.read_steps([], force=False)
+        changed = {step.name for step in steps if not step.unchanged}
+        assert len(steps) > 5 and parsed == [str(folder / "params.yaml")]
+        assert "split" not in changed and HEAD in changed
+        change_params(folder, lambda params: params["split"].update(seed=77))
+        assert "split" in {step.name for step in pipeline.read_steps([], force=False) if not step.unchanged}
 
 
 @pytest.mark.long

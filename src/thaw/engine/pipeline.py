@@ -1,6 +1,7 @@
 """DVC's own view of the pipeline: what a target needs, in which order, and what of it is unchanged."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dvc.config import ConfigError
+from dvc.dependency import param
 from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
@@ -67,7 +69,7 @@ class Pipeline:
         With `force` none is unchanged; with `missing` a stage is unchanged though outputs of it are not here, as with
         `dvc repro --allow-missing`. Raises InputError where there is no such target or DVC cannot read the project.
         """
-        with name_faults(), self.hold():
+        with name_faults(), self.hold(), _read_params_once():
             chosen = collect_stages(self.repo, targets or ["dvc.yaml"])
             graph = get_active_graph(self.repo.index.graph)
             stages = plan_repro(graph, chosen)
@@ -105,6 +107,17 @@ def _is_unchanged(stage: Any, missing: bool, upstream: Sequence[Any]) -> bool:
         return not stage.changed(missing, upstream)
     except LockError:
         return False
+
+
+@contextlib.contextmanager
+def _read_params_once() -> Iterator[None]:
+    """Have DVC parse params.yaml once for all stages that it compares with it; alone it does so for each of them."""
+    parse = param.load_path  # of DVC 3.67; nothing public leads there
+    param.load_path = functools.cache(parse)
+    try:
+        yield
+    finally:
+        param.load_path = parse
 
 
 @contextlib.contextmanager
