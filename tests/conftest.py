@@ -127,6 +127,24 @@ def workspace(finished: tuple[pathlib.Path, str], tmp_path: pathlib.Path) -> pat
 
 
 @pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an S3 server on this machine that has the bucket `bucket`; the environment has keys for it."""
+    import requests
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    moto.start()
+    address = "http://{}:{}".format(*moto.get_host_and_port())
+    requests.put(f"{address}/bucket", timeout=10).raise_for_status()
+    yield address
+    moto.stop()
+
+
+@pytest.fixture
 def forget_determinism() -> Iterator[None]:
     """Let the tests that follow in this process read ahead again; TensorFlow has no public way back."""
     from tensorflow.python.framework.config import disable_op_determinism

@@ -26,9 +26,11 @@ TUNED, SCORED = "finetune@tiny-all", "evaluate_finetune@tiny-all"
 ISOLATED = ("PYTHONPATH", "THAW_STORE", "THAW_MIRROR")
 
 
-def share(folder: pathlib.Path, storage: pathlib.Path) -> pathlib.Path:
-    """Give the project in `folder` the folder `storage` as its remote, and commit all."""
+def share(folder: pathlib.Path, storage: str | pathlib.Path, server: str | None = None) -> pathlib.Path:
+    """Give the project in `folder` the folder or address `storage`, of an S3 server, as its remote, and commit all."""
     dvc(folder, "remote", "add", "--default", "storage", storage)
+    if server is not None:
+        dvc(folder, "remote", "modify", "storage", "endpointurl", server)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "A remote")
     return folder
@@ -110,12 +112,12 @@ def test_what_git_sees_is_what_dvc_repro_leaves_and_dvc_repro_finds_nothing_to_d
 
 @pytest.mark.long
 def test_a_table_comes_out_the_same_though_a_worker_is_killed_in_the_middle_of_a_training(
-    finished: tuple[pathlib.Path, str], machines: Machines, tmp_path: pathlib.Path
+    finished: tuple[pathlib.Path, str], bucket: str, machines: Machines, tmp_path: pathlib.Path
 ) -> None:
-    """Real stages on three workers. What the killed one had started ends with it; its stage runs on another."""
+    """Real stages on three workers that share a bucket alone. What the killed one had started ends with it."""
     folder = make_project(tmp_path / "project")
     (folder / ".gitignore").write_text("__pycache__/\n.thaw/\n")
-    share(folder, tmp_path / "storage")
+    share(folder, "s3://bucket/table", bucket)
     for name in ("one", "two", "three"):
         machines.add(name, "--resources", "CORES=2 MEMORY=4e9")
     process = start(folder, "--cluster", machines.find_address())
