@@ -68,8 +68,8 @@ def test_a_candidate_is_judged_by_the_first_epoch_of_a_training_of_its_own(raced
         first = pd.read_csv("plots/history/tuned.csv").iloc[0]
         assert race["candidates"][name]["validation_loss"] == first.validation_loss
         assert race["candidates"][name]["validation_accuracy"] == first.validation_accuracy
-    losses = {name: found["validation_loss"] for name, found in race["candidates"].items()}
-    assert race["chosen"] == min(losses, key=lambda name: losses[name])
+    right = {name: found["validation_accuracy"] for name, found in race["candidates"].items()}
+    assert race["chosen"] == max(right, key=lambda name: right[name])
 
 
 @pytest.mark.long
@@ -91,11 +91,10 @@ def test_a_race_that_was_stopped_trains_no_candidate_twice(raced: Params, monkey
     assert not list(pathlib.Path(".thaw/activations/unfinished").glob("*"))
 
 
-def test_the_best_candidate_has_the_lowest_loss_and_of_equals_it_is_the_cheapest() -> None:
-    losses = [0.4, float("nan"), 0.3, 0.3]
-    tried = {str(number): Tried(loss, 0.5) for number, loss in enumerate(losses)}
-    assert choose(tried) == "2"
-    assert choose({"first": Tried(float("nan"), 0.5), "second": Tried(9.0, 0.5)}) == "second"
+def test_the_best_candidate_has_the_highest_accuracy_and_of_equals_it_is_the_cheapest() -> None:
+    scores = [(0.2, 0.6), (float("nan"), 0.9), (0.5, 0.7), (0.3, 0.7)]
+    assert choose({str(number): Tried(*score) for number, score in enumerate(scores)}) == "2"
+    assert choose({"first": Tried(float("nan"), 0.9), "second": Tried(9.0, 0.1)}) == "second"
 
 
 @pytest.mark.parametrize("architecture", ["MobileNet", "ResNet50"])

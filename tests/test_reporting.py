@@ -863,9 +863,9 @@ def test_the_report_says_what_a_race_tried_what_it_chose_and_what_it_cost(
     assert [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if "|" in line][
         2:
     ] == [
-        ["nothing (head only)", "0.5000", "85.00", "2"],
-        ["**last 2 blocks**", "0.4123", "87.50", "34"],
-        ["all", "–", "50.00", "99"],
+        ["nothing (head only)", "85.00", "0.5000", "2"],
+        ["**last 2 blocks**", "87.50", "0.4123", "34"],
+        ["all", "50.00", "–", "99"],
     ]
 
 

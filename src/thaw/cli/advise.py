@@ -146,7 +146,7 @@ def describe_advice(evidence: Evidence, workspace: pathlib.Path) -> str:
     lines = [say_advice(run, load(workspace / paths.PARAMS)), *describe_best(evidence)]
     races = [f"  {name}: {_say_race(race)}" for name, race in results.races.items()]
     if races:
-        lines.append("What the races tried, with the validation loss after an epoch:\n" + "\n".join(races))
+        lines.append("What the races tried, with the validation accuracy after an epoch, in %:\n" + "\n".join(races))
     lines.append(
         f"The model: {workspace / paths.find_weights(best)}\n"
         f"What it says of other photos, in {workspace}:\n\n    {ROOT / 'run'} thaw predict PHOTO\n\n"
@@ -174,8 +174,7 @@ def name_workspace(photos: pathlib.Path) -> str:
 
 
 def _say_race(race: Mapping[str, Any]) -> str:
-    losses = {name: found["validation_loss"] for name, found in race["candidates"].items()}
-    told = [f"{name} {'–' if loss is None else f'{loss:.3f}'}" for name, loss in losses.items()]
+    told = [f"{name} {100 * found['validation_accuracy']:.1f}" for name, found in race["candidates"].items()]
     return f"{', '.join(told)}: {race['chosen']}, for {100 * race['share']:.0f} % of the cost of training them all"
 
 

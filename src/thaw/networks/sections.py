@@ -18,7 +18,7 @@ class Auto(Section):
     """Key of [`unfreeze`](#unfreeze): the stage tries several cuts and trains on from the best.
 
     Every candidate trains for one epoch from where the run starts, as it would in a training of its own; the one with
-    the lowest validation loss, the cheaper of equals, trains to the end.
+    the highest validation accuracy, the cheaper of equals, trains to the end.
     """
 
     blocks: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = pydantic.Field(
