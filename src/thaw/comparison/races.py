@@ -17,8 +17,8 @@ def _describe(name: str, race: Mapping[str, Any]) -> str:
     text = (
         f"**{escape(name)}** tried {say_count(len(tried), 'cut')} for {epochs} each and went on with the one that "
         f"was right on validation most often: {say_candidate(race['chosen'])}. In floating-point operations the race "
-        f"cost {percent(race['share'])} % of training every cut to its end, and {percent(race['share_trained'])} % with "
-        "the rest of the training of the one that was chosen."
+        f"cost {percent(race['share'])} % of training every cut to its end, and {percent(race['share_trained'])} % "
+        "with the rest of the training of the one that was chosen."
     )
     rows = []
     for candidate, found in tried.items():
