@@ -112,7 +112,10 @@ def test_a_run_may_start_from_pretrained_weights_with_a_new_head(project: pathli
     assert description["head"]["dense"] == [4]
 
 
-@pytest.mark.parametrize("optimizer", [ADAM, {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}])
+@pytest.mark.parametrize(
+    "optimizer",
+    [ADAM, pytest.param({"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}, marks=pytest.mark.long)],
+)
 def test_training_lowers_the_loss(optimizer: Any, project: pathlib.Path, params: Params) -> None:
     keras.utils.set_random_seed(1)
     train_baseline(params, optimizer=optimizer, epochs=20)
@@ -341,7 +344,11 @@ def test_a_run_in_batch_mode_moves_the_statistics_of_open_layers_alone(way: Any,
 
 
 @pytest.mark.parametrize(
-    "mode, trains", [("inference", True), ("frozen", False), pytest.param("batch", True, marks=pytest.mark.long)]
+    "mode, trains",
+    [
+        ("inference", True),
+        *(pytest.param(*case, marks=pytest.mark.long) for case in (("frozen", False), ("batch", True))),
+    ],
 )
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_trains_gamma_and_beta_unless_they_are_frozen(
