@@ -20,9 +20,9 @@ from thaw.networks import backbones, costs, plan
 from thaw.networks.sections import Auto, Unfreeze
 from thaw.networks.unfreezing import list_candidates
 from thaw.records import reading
-from thaw.training import folds, repeating
+from thaw.training import folds, racing, repeating
 from thaw.training.folds import crossvalidate
-from thaw.training.racing import Price, Tried, choose, describe
+from thaw.training.racing import Epochs, Price, Tried, choose, describe
 from thaw.training.repeating import place_parts, train_again
 from thaw.training.sections import FinetuneRun
 
@@ -30,8 +30,9 @@ AUTO = {**TUNED, "unfreeze": {"auto": {"blocks": [0, 2], "all": False}}}
 
 
 @pytest.fixture
-def raced(project: pathlib.Path, params: Params) -> Params:  # noqa: F811
-    """The table with a race, and the trained head that it starts from."""
+def raced(project: pathlib.Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> Params:  # noqa: F811
+    """The table with a race of an epoch, and the trained head that it starts from."""
+    monkeypatch.setattr(racing, "STEPS", 1)
     pretrain()
     train_as_the_table_does(steps.train_frozen, "small", params.frozen["small"], params)
     return params._replace(finetune={"tuned": FinetuneRun.model_validate(AUTO)})
@@ -43,12 +44,18 @@ def run_race(params: Params) -> dict[str, Any]:  # noqa: F811
     return dict(read_json("metrics/train/tuned.json")["tuned"])
 
 
-@pytest.mark.parametrize("store", [".thaw/activations", pytest.param("none", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("store", "least", "epochs"),
+    [(".thaw/activations", 1, 1), (".thaw/activations", 99, 2), pytest.param("none", 1, 1, marks=pytest.mark.long)],
+)
 def test_the_winner_of_a_race_ends_as_a_run_that_names_its_cut(
-    store: str, raced: Params, monkeypatch: pytest.MonkeyPatch
+    store: str, least: int, epochs: int, raced: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It goes on from the race, which may have taken all of its two epochs."""
     monkeypatch.setenv("THAW_STORE", store)
+    monkeypatch.setattr(racing, "STEPS", least)
     race = run_race(raced)["race"]
+    assert race["epochs"] == epochs
     found = [digest_of(f"models/tuned.{end}") for end in ("weights.h5", "json")]
     history = pd.read_csv("plots/history/tuned.csv")
     named = {"head": None, "blocks-2": {"blocks": 2}}[race["chosen"]]
@@ -56,6 +63,16 @@ def test_the_winner_of_a_race_ends_as_a_run_that_names_its_cut(
     train_as_the_table_does(steps.finetune, "tuned", run, raced)
     assert found == [digest_of(f"models/tuned.{end}") for end in ("weights.h5", "json")]
     pd.testing.assert_frame_equal(history, pd.read_csv("plots/history/tuned.csv"))
+
+
+@pytest.mark.parametrize(
+    ("photos", "epochs"),
+    [(2752, 1), (609, 1), (608, 2), (300, 2), (150, 4), (10, 15)],
+)
+def test_candidates_train_for_twenty_steps_of_32_photos_in_whole_epochs(photos: int, epochs: int) -> None:
+    """19 full batches and one of a single photo are 20 steps; a race takes no more than the 15 epochs of its run."""
+    run = FinetuneRun.model_validate({**AUTO, "epochs": 15})
+    assert racing.count_epochs(run, photos, 32) == epochs
 
 
 @pytest.mark.long
@@ -120,7 +137,7 @@ def test_the_share_of_a_race_counts_the_stored_activations_once() -> None:
     """Two candidates of 10 epochs: 100 + 300 FLOPs an epoch, at most 50 to fill the store."""
     prices = {"head": Price(100, 50, 1.0, 2.0), "all": Price(300, 0, 3.0, 1.0)}
     tried = {"head": Tried(0.5, 0.5), "all": Tried(0.4, 0.6)}
-    race = describe(tried, "all", prices, 10)
+    race = describe(tried, "all", prices, Epochs(1, 10))
     assert race["share"] == round((50 + 400) / (50 + 4000), 4)
     assert race["share_trained"] == round((50 + 400 + 9 * 300) / (50 + 4000), 4)
 

@@ -146,7 +146,7 @@ def describe_advice(evidence: Evidence, workspace: pathlib.Path) -> str:
     lines = [say_advice(run, load(workspace / paths.PARAMS)), *describe_best(evidence)]
     races = [f"  {name}: {_say_race(race)}" for name, race in results.races.items()]
     if races:
-        lines.append("What the races tried, with the validation accuracy after an epoch, in %:\n" + "\n".join(races))
+        lines.append("What the races tried, with the validation accuracy of each, in %:\n" + "\n".join(races))
     lines.append(
         f"The model: {workspace / paths.find_weights(best)}\n"
         f"What it says of other photos, in {workspace}:\n\n    {ROOT / 'run'} thaw predict PHOTO\n\n"

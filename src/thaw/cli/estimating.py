@@ -29,7 +29,7 @@ def count_run_flops(name: str, params: Params) -> float:
     from thaw.networks.classifiers import build_classifier
     from thaw.networks.plan import plan_run, unfreeze
     from thaw.networks.unfreezing import list_candidates
-    from thaw.training.racing import EPOCHS, count_candidate, open_as
+    from thaw.training.racing import count_candidate, open_as
     from thaw.training.runs import find_opening
 
     start, phases = params.find_phases(name)
@@ -47,7 +47,7 @@ def count_run_flops(name: str, params: Params) -> float:
         epoch, fill = count_candidate(network, plan, _list_shares(params), 1)
         epochs.append(epoch)
         fills.append(fill)
-    raced = EPOCHS if len(candidates) > 1 else 0
+    raced = len(candidates) > 1  # for one epoch: of so few photos that it is more, the start of each stage costs most
     return max(fills) + raced * sum(epochs) + (run.epochs - raced) * max(epochs)
 
 

@@ -17,8 +17,8 @@ Dropout = Annotated[float, pydantic.Field(ge=0, lt=1, json_schema_extra={"unit":
 class Auto(Section):
     """Key of [`unfreeze`](#unfreeze): the stage tries several cuts and trains on from the best.
 
-    Every candidate trains for one epoch from where the run starts, as it would in a training of its own; the one with
-    the highest validation accuracy, the cheaper of equals, trains to the end.
+    Every candidate trains for an epoch, or as many as have 20 steps, from where the run starts, as it would in a
+    training of its own; the one with the highest validation accuracy, the cheaper of equals, trains to the end.
     """
 
     blocks: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = pydantic.Field(

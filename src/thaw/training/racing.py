@@ -1,9 +1,10 @@
-"""The race of `unfreeze: {auto: …}`: every candidate trains for one epoch, and the one most often right goes on.
+"""The race of `unfreeze: {auto: …}`: every candidate trains for an epoch, and the one most often right goes on.
 
-The first epoch of a candidate is that of a training of its own, so the winner ends as a run that names its cut would,
-to the bit. Choosing by one epoch: T. Egele, F. Mohr, T. Viering and P. Balaprakash, The unreasonable effectiveness of
-early discarding after one epoch in neural network hyperparameter optimization, Neurocomputing 597 (2024), 127964. By
-accuracy: benchmarks/race.py; in an epoch of few steps the loss of a deep cut rises while its accuracy does, too.
+The first epochs of a candidate are those of a training of its own, so the winner ends as a run that names its cut
+would, to the bit. Choosing by one epoch: T. Egele, F. Mohr, T. Viering and P. Balaprakash, The unreasonable
+effectiveness of early discarding after one epoch in neural network hyperparameter optimization, Neurocomputing 597
+(2024), 127964. By accuracy, and after STEPS steps at least: benchmarks/race.py. All start from a trained head: in five or
+ten steps a deep cut falls behind it that is far ahead in the end, and its loss rises while its accuracy does, too.
 """
 
 import math
@@ -24,11 +25,18 @@ from thaw.training.resuming import Unfinished
 from thaw.training.runs import Setting, Start, Trained
 from thaw.training.sections import FinetuneRun
 
-EPOCHS = 1  # that each candidate trains for
+STEPS = 20  # that each candidate trains for at least, in whole epochs
+
+
+class Epochs(NamedTuple):
+    """Of a run with a race."""
+
+    raced: int  # that each candidate trains for
+    all: int  # that the winner trains for
 
 
 class Tried(NamedTuple):
-    """A candidate after its first epoch."""
+    """A candidate after its last epoch of the race."""
 
     loss: float  # on validation, nats
     accuracy: float  # on validation, in [0, 1]
@@ -51,6 +59,8 @@ def finetune(name: str, run: FinetuneRun, start: Start, setting: Setting) -> Tra
     if run.auto is None:
         return runs.finetune(name, run, start, setting)
     candidates = list_candidates(run.auto, start.backbone["architecture"])
+    photos = reading.read_index(setting.records)["counts"]["train"]
+    raced = count_epochs(run, photos, setting.training.batch_size)
     prices: dict[str, Price] = {}
     states: list[Unfinished] = []
 
@@ -65,7 +75,7 @@ def finetune(name: str, run: FinetuneRun, start: Start, setting: Setting) -> Tra
             setting.training,
             state,
             opened.about,
-            EPOCHS,
+            raced,
         )
         states.append(state)
         prices[candidate] = _price(opened, rows["seconds"].iloc[0], setting)
@@ -73,11 +83,17 @@ def finetune(name: str, run: FinetuneRun, start: Start, setting: Setting) -> Tra
 
     tried = race(run, candidates, setting.training.seed, try_out)
     chosen = choose(tried)
+    epochs = Epochs(raced, run.epochs)
     reset(setting.training.seed)
     trained = runs.finetune(name, open_as(run, candidates[chosen]), start, setting)
-    metrics = {**trained.metrics, "race": describe(tried, chosen, prices, run.epochs)}
-    timing = {**trained.timing, "race": _time(prices, chosen, run.epochs)}
+    metrics = {**trained.metrics, "race": describe(tried, chosen, prices, epochs)}
+    timing = {**trained.timing, "race": _time(prices, chosen, epochs)}
     return trained._replace(metrics=metrics, timing=timing, states=[*trained.states, *states])
+
+
+def count_epochs(run: FinetuneRun, photos: int, batch_size: int) -> int:
+    """Return for how many epochs a candidate of `run` trains on so many `photos`: STEPS steps, if the run has them."""
+    return min(run.epochs, math.ceil(STEPS / math.ceil(photos / batch_size)))
 
 
 def race(
@@ -93,7 +109,7 @@ def race(
         tried[candidate] = found = try_out(candidate, open_as(run, unfreeze))
         say(
             f"race: {candidate} ({number} of {len(candidates)}): validation loss {found.loss:.4f}, accuracy "
-            f"{found.accuracy:.4f} after epoch {EPOCHS}"
+            f"{found.accuracy:.4f}"
         )
     say(f"race: {choose(tried)} is chosen")
     return tried
@@ -125,8 +141,8 @@ def reset(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def describe(tried: Mapping[str, Tried], chosen: str, prices: Mapping[str, Price], epochs: int) -> dict[str, Any]:
-    """Return what metrics say of a race whose candidates would train for so many `epochs`.
+def describe(tried: Mapping[str, Tried], chosen: str, prices: Mapping[str, Price], epochs: Epochs) -> dict[str, Any]:
+    """Return what metrics say of a race.
 
     `share` is what the race cost of training every candidate to its end, and `share_trained` the same with the rest of
     the winner's training; both in FLOPs, with the stored activations computed once for all.
@@ -139,7 +155,7 @@ def describe(tried: Mapping[str, Tried], chosen: str, prices: Mapping[str, Price
     )
     return {
         "chosen": chosen,
-        "epochs": EPOCHS,
+        "epochs": epochs.raced,
         "share": round(spent / whole, 4),
         "share_trained": round((spent + rest) / whole, 4),
         "candidates": {
@@ -153,7 +169,7 @@ def describe(tried: Mapping[str, Tried], chosen: str, prices: Mapping[str, Price
     }
 
 
-def _time(prices: Mapping[str, Price], chosen: str, epochs: int) -> dict[str, Any]:
+def _time(prices: Mapping[str, Price], chosen: str, epochs: Epochs) -> dict[str, Any]:
     """Return what timing metrics say of a race: seconds, and the shares of `describe` in seconds."""
     opening = sum(price.opening for price in prices.values())
     spent, whole, rest = _add_up({name: price.seconds for name, price in prices.items()}, opening, chosen, epochs)
@@ -165,10 +181,10 @@ def _time(prices: Mapping[str, Price], chosen: str, epochs: int) -> dict[str, An
     }
 
 
-def _add_up(epoch: Mapping[str, float], once: float, chosen: str, epochs: int) -> tuple[float, float, float]:
+def _add_up(epoch: Mapping[str, float], once: float, chosen: str, epochs: Epochs) -> tuple[float, float, float]:
     """Return (cost of the race, of all candidates to their end, of the winner's other epochs)."""
     each = sum(epoch.values())
-    return once + EPOCHS * each, once + epochs * each, (epochs - EPOCHS) * epoch[chosen]
+    return once + epochs.raced * each, once + epochs.all * each, (epochs.all - epochs.raced) * epoch[chosen]
 
 
 def count_candidate(network: Network, plan: Plan, photos: Mapping[str, float], views: int) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from thaw.store.place import find_unfinished
 from thaw.store.prefixes import Images
 from thaw.store.sources import Batches, Inputs, Pixels, Source, read_rows
 from thaw.training.loop import fit
-from thaw.training.racing import EPOCHS, Tried, choose, open_as, race, read_tried, reset
+from thaw.training.racing import Tried, choose, count_epochs, open_as, race, read_tried, reset
 from thaw.training.recipes import describe_training
 from thaw.training.resuming import Unfinished
 from thaw.training.runs import Setting, Start, find_opening
@@ -136,8 +136,10 @@ def _choose(
     for phase in repeated.phases[:-1]:
         before = _train_phase(repeated, phase, before, setting, train_rows, [validation_rows], states).weights
 
+    raced = count_epochs(run, len(train_rows), setting.training.batch_size)
+
     def try_out(_: str, opened_run: FinetuneRun) -> Tried:
-        phased = _train_phase(repeated, opened_run, before, setting, train_rows, [validation_rows], states, EPOCHS)
+        phased = _train_phase(repeated, opened_run, before, setting, train_rows, [validation_rows], states, raced)
         return read_tried(phased.history.iloc[-1])
 
     candidates = list_candidates(run.auto, repeated.start.backbone["architecture"])
