@@ -49,7 +49,7 @@ from thaw.records import reading
 from thaw.reporting.plotting import FAINT, INK, use_style
 from thaw.store.sources import Batches, Source
 from thaw.training import runs
-from thaw.training.racing import count_candidate, open_as
+from thaw.training.racing import STEPS, count_candidate, open_as
 from thaw.training.repeating import Repeated, place_parts, train_again
 from thaw.training.runs import Setting
 from thaw.training.sections import FinetuneRun
@@ -62,6 +62,8 @@ BACKBONES = {"mobilenetv3small": "MobileNetV3Small", "mobilenet": "MobileNet", "
 HEAD = {"dense": [], "dropout": 0.0, "batch_norm": False}
 ADAM = {"name": "adam", "learning_rate": 1e-4}
 EPOCHS = 15  # of a candidate, as in the default table
+BATCH = 32  # photos
+DEFAULT = f"accuracy after {STEPS} steps"  # what thaw.training.racing does
 GOALS = {"cost": 0.1, "mean": 0.3, "worst": 1.2}  # at most: a share, points, points
 COMMITTED = {
     "TF-Flowers": ROOT,
@@ -160,7 +162,15 @@ def measure_signals(backbone: str, cuts: Mapping[str, FinetuneRun], setting: Set
         assert opened.plan is not None  # it has a backbone
         epoch, fill = count_candidate(opened.network, opened.plan, photos, 1)
         probed = probe(opened.sources) if opened.plan.stored else float("nan")
-        rows.append({"cut": cut, "epoch_flops": epoch, "fill_flops": fill, "probe_loss": probed})
+        rows.append(
+            {
+                "cut": cut,
+                "epoch_flops": epoch,
+                "fill_flops": fill,
+                "train_photos": photos["train"],
+                "probe_loss": probed,
+            }
+        )
         sizes.append(len(opened.tail.trainable_variables))
     return pd.DataFrame(rows).assign(gradient=compare_gradients(opened, sizes))  # the last one opens everything
 
@@ -170,7 +180,9 @@ def probe(sources: Sequence[Batches]) -> float:
     parts = []
     for source in (sources[0], sources[-1]):
         assert isinstance(source, Source)
-        pooled = [inputs.numpy().mean(axis=tuple(range(1, inputs.ndim - 1))) for inputs, _ in source.read_batches(32)]
+        pooled = [
+            inputs.numpy().mean(axis=tuple(range(1, inputs.ndim - 1))) for inputs, _ in source.read_batches(BATCH)
+        ]
         parts.append(np.concatenate(pooled))
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)).fit(parts[0], sources[0].labels)
     return float(log_loss(sources[-1].labels, fitted.predict_proba(parts[1]), labels=fitted.classes_))
@@ -183,7 +195,7 @@ def compare_gradients(opened: runs.Opened, sizes: Sequence[int]) -> list[float]:
     """
     weights = [variable.value for variable in opened.tail.trainable_variables]
     total = [np.zeros(variable.shape) for variable in weights]
-    for inputs, labels in opened.sources[0].read_batches(32):
+    for inputs, labels in opened.sources[0].read_batches(BATCH):
         with tf.GradientTape() as tape:
             logits = opened.tail(inputs, training=False)
             loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
@@ -206,6 +218,7 @@ class Candidate(NamedTuple):
     other: float  # accuracy on photos that chose nothing, after the last epoch; NaN where there are none
     epoch: float  # FLOPs of an epoch
     fill: float  # FLOPs of the pass that fills the store for it
+    steps: int  # of an epoch
     probe: float = math.nan
     gradient: float = math.nan
 
@@ -225,6 +238,11 @@ def take_lowest_loss(table: Candidates, epochs: int = 1) -> Choice:
     """Train every candidate for so many epochs and take the one with the lowest loss."""
     cut = min(table, key=lambda name: table[name].losses[epochs - 1])
     return Choice(cut, dict.fromkeys(table, epochs))
+
+
+def count_race(table: Candidates) -> int:
+    """Return how many epochs the race of the pipeline takes: as many as have STEPS steps."""
+    return min(EPOCHS, math.ceil(STEPS / next(iter(table.values())).steps))
 
 
 def take_highest_accuracy(table: Candidates, epochs: int = 1) -> Choice:
@@ -288,6 +306,8 @@ RULES: dict[str, Callable[[Candidates], Choice | None]] = {
     "accuracy after 1 epoch": take_highest_accuracy,
     "accuracy after 2 epochs": lambda table: take_highest_accuracy(table, 2),
     "accuracy after 3 epochs": lambda table: take_highest_accuracy(table, 3),
+    f"loss after {STEPS} steps": lambda table: take_lowest_loss(table, count_race(table)),
+    DEFAULT: lambda table: take_highest_accuracy(table, count_race(table)),
     "successive halving by loss": halve,
     "the same, a third kept": lambda table: halve(table, 3),
     "all epochs of all": lambda table: take_highest_accuracy(table, EPOCHS),
@@ -319,7 +339,9 @@ def read_measured() -> list[Table]:
                     list(of_cut["validation_loss"]),
                     list(of_cut["validation_accuracy"]),
                     of_cut["other_accuracy"].iloc[-1],
-                    *known[["epoch_flops", "fill_flops", "probe_loss", "gradient"]],
+                    *known[["epoch_flops", "fill_flops"]],
+                    math.ceil(known["train_photos"] / BATCH),
+                    *known[["probe_loss", "gradient"]],
                 )
         if len(candidates) == len(cuts):
             found.append(Table(photos, backbone, seed, candidates))
@@ -344,6 +366,7 @@ def read_committed() -> list[Table]:
                 scores["test"]["accuracy"],
                 train * flops["training_step"] + validation * (flops["forward"] - flops["prefix"]),
                 (train + validation) * flops["prefix"],
+                math.ceil(train / document["training"]["batch_size"]),
             )
         for backbone, candidates in tables.items():
             if len(candidates) >= 5:

@@ -3,8 +3,8 @@
 The first epochs of a candidate are those of a training of its own, so the winner ends as a run that names its cut
 would, to the bit. Choosing by one epoch: T. Egele, F. Mohr, T. Viering and P. Balaprakash, The unreasonable
 effectiveness of early discarding after one epoch in neural network hyperparameter optimization, Neurocomputing 597
-(2024), 127964. By accuracy, and after STEPS steps at least: benchmarks/race.py. All start from a trained head: in five or
-ten steps a deep cut falls behind it that is far ahead in the end, and its loss rises while its accuracy does, too.
+(2024), 127964. By accuracy, and after STEPS steps at least: benchmarks/race.py. All start from a trained head: in five
+or ten steps a deep cut falls behind it that is far ahead in the end, and its loss rises while its accuracy does, too.
 """
 
 import math
