@@ -309,7 +309,7 @@ RULES: dict[str, Callable[[Candidates], Choice | None]] = {
     f"loss after {STEPS} steps": lambda table: take_lowest_loss(table, count_race(table)),
     DEFAULT: lambda table: take_highest_accuracy(table, count_race(table)),
     "successive halving by loss": halve,
-    "the same, a third kept": lambda table: halve(table, 3),
+    "halving, a third kept": lambda table: halve(table, 3),
     "all epochs of all": lambda table: take_highest_accuracy(table, EPOCHS),
 }
 
@@ -484,21 +484,26 @@ def report() -> None:
 
 
 def draw(document: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Return the figure: mean regret of each rule against its cost, on validation and on other photos."""
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, key, title in zip(
-        panels, ("mean_regret", "mean_other_regret"), ("on validation", "on photos that chose nothing"), strict=True
+    """Return the figure: a row for each rule, the cheapest first, with its cost and with its mean regrets."""
+    rules = sorted(document, key=lambda rule: document[rule]["cost"], reverse=True)
+    figure = Figure(figsize=(9, 0.3 * len(rules) + 1), layout="constrained")
+    costs, regrets = figure.subplots(1, 2, sharey=True, width_ratios=[2, 3])
+    costs.barh(rules, [100 * document[rule]["cost"] for rule in rules], color=FAINT, height=0.5)
+    costs.set_xlabel("cost of choosing, % of the table's FLOPs")
+    for rule in rules:
+        found = document[rule]
+        regrets.plot([found["mean_regret"], found["mean_other_regret"]], [rule, rule], color=FAINT, linewidth=1)
+    for key, fill, label in (
+        ("mean_other_regret", INK, "on photos that chose nothing"),
+        ("mean_regret", "white", "on validation"),
     ):
-        for rule, found in document.items():
-            place = (100 * found["cost"], found[key])
-            axes.plot(*place, "o", color=INK, markersize=4)
-            axes.annotate(rule, place, xytext=(5, 3), textcoords="offset points", fontsize=7, color=FAINT)
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlabel("cost of choosing, % of the table's FLOPs")
-        axes.set_title(f"mean regret {title}")
-    panels[0].set_ylabel("points of accuracy")
-    panels[0].set_ylim(bottom=0)
+        values = [document[rule][key] for rule in rules]
+        regrets.plot(values, rules, "o", color=INK, markerfacecolor=fill, markersize=5, label=label)
+    regrets.set_xlim(left=-0.2)
+    regrets.set_xlabel("mean regret, points of accuracy")
+    regrets.legend(frameon=False)
+    for text in costs.get_yticklabels():
+        text.set_fontweight("bold" if text.get_text() == DEFAULT else "normal")
     return figure
 
 
