@@ -179,7 +179,8 @@ def test_dropout_of_closed_layers_is_off_in_training(mode: str) -> None:
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("mode", FEW_MODES)
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["inference", "frozen", "batch"])
 def test_dropout_of_open_layers_acts_in_training_and_follows_the_seed(mode: str) -> None:
     found = []
     for seed in (1, 1, 2):

@@ -39,6 +39,7 @@ def test_an_experiment_stands_below_the_run_that_it_changed_with_what_changed_an
     assert [line.split("  ")[0] for line in lines if re.match(r"\S.* \*  ", line)] == [lines[place].split("  ")[0]]
 
 
+@pytest.mark.long
 def test_text_fits_80_columns_with_long_names_and_values(
     table: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,6 +51,7 @@ def test_text_fits_80_columns_with_long_names_and_values(
     assert max(map(len, text.splitlines())) <= 80 and "12" in text
 
 
+@pytest.mark.long
 def test_csv_has_a_row_for_each_and_all_digits(table: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = read_rows(capsys)
     assert len(rows) == 2 + len(DOCUMENT["finetune"]) + 1
