@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
@@ -40,6 +39,7 @@ from thaw.base.names import PRETRAINED
 from thaw.base.progress import say
 from thaw.base.quiet import tf
 from thaw.cli.workspaces import make_workspace, run_dvc
+from thaw.comparison.inference import compare_scores
 from thaw.comparison.words import to_markdown
 from thaw.config.loading import load, read_yaml
 from thaw.config.presets import ROOT, read_preset
@@ -49,7 +49,7 @@ from thaw.records import reading
 from thaw.reporting.plotting import FAINT, INK, use_style
 from thaw.store.sources import Batches, Source
 from thaw.training import runs
-from thaw.training.racing import STEPS, count_candidate, open_as
+from thaw.training.racing import STEPS, count_candidate, count_epochs, open_as
 from thaw.training.repeating import Repeated, place_parts, train_again
 from thaw.training.runs import Setting
 from thaw.training.sections import FinetuneRun
@@ -107,9 +107,7 @@ def train(name: str, backbone: str, seed: int) -> None:
     params = load()
     configure(params.compute, seed)
     setting = Setting(params.training.model_copy(update={"seed": seed}), params.compute, paths.RECORDS)
-    tuned = FinetuneRun.model_validate(
-        {"from": backbone, "unfreeze": {"all": True}, "optimizer": ADAM, "epochs": EPOCHS}
-    )
+    tuned = make_run(backbone)
     cuts = {cut: open_as(tuned, opened) for cut, opened in list_candidates(CUTS, BACKBONES[backbone]).items()}
     setting = setting._replace(others=[runs.find_opening(run) for run in cuts.values()])
     add_rows(SIGNALS, [name, backbone], lambda: measure_signals(backbone, cuts, setting))
@@ -118,6 +116,13 @@ def train(name: str, backbone: str, seed: int) -> None:
         say(f"race: {name}, {backbone}, seed {seed}: {cut}")
         repeated = Repeated(f"race-{cut}", [params.frozen[backbone], run], start, 1)
         add_rows(TABLE, [name, backbone, seed, cut], lambda again=repeated: train_whole(again, setting))
+
+
+def make_run(backbone: str) -> FinetuneRun:
+    """Return the run whose cuts are the candidates on a backbone."""
+    return FinetuneRun.model_validate(
+        {"from": backbone, "unfreeze": {"all": True}, "optimizer": ADAM, "epochs": EPOCHS}
+    )
 
 
 def add_rows(path: pathlib.Path, key: list[Any], make: Callable[[], pd.DataFrame]) -> None:
@@ -218,7 +223,7 @@ class Candidate(NamedTuple):
     other: float  # accuracy on photos that chose nothing, after the last epoch; NaN where there are none
     epoch: float  # FLOPs of an epoch
     fill: float  # FLOPs of the pass that fills the store for it
-    steps: int  # of an epoch
+    raced: int  # epochs that the race of the pipeline takes on these photos
     probe: float = math.nan
     gradient: float = math.nan
 
@@ -241,8 +246,8 @@ def take_lowest_loss(table: Candidates, epochs: int = 1) -> Choice:
 
 
 def count_race(table: Candidates) -> int:
-    """Return how many epochs the race of the pipeline takes: as many as have STEPS steps."""
-    return min(EPOCHS, math.ceil(STEPS / next(iter(table.values())).steps))
+    """Return how many epochs the race of the pipeline takes, the same for all candidates."""
+    return next(iter(table.values())).raced
 
 
 def take_highest_accuracy(table: Candidates, epochs: int = 1) -> Choice:
@@ -340,7 +345,7 @@ def read_measured() -> list[Table]:
                     list(of_cut["validation_accuracy"]),
                     of_cut["other_accuracy"].iloc[-1],
                     *known[["epoch_flops", "fill_flops"]],
-                    math.ceil(known["train_photos"] / BATCH),
+                    count_epochs(make_run(backbone), known["train_photos"], BATCH),
                     *known[["probe_loss", "gradient"]],
                 )
         if len(candidates) == len(cuts):
@@ -366,7 +371,7 @@ def read_committed() -> list[Table]:
                 scores["test"]["accuracy"],
                 train * flops["training_step"] + validation * (flops["forward"] - flops["prefix"]),
                 (train + validation) * flops["prefix"],
-                math.ceil(train / document["training"]["batch_size"]),
+                count_epochs(FinetuneRun.model_validate(settings), train, document["training"]["batch_size"]),
             )
         for backbone, candidates in tables.items():
             if len(candidates) >= 5:
@@ -417,6 +422,8 @@ def summarize(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return, for each rule, its regrets and costs over the tables that it could be tried on."""
     document = {}
     for rule, rows in judged.groupby("rule", sort=False):
+        scored = rows["other_gain"].dropna()
+        gain = compare_scores(scored, np.zeros(len(scored)))  # takes tables for independent
         document[str(rule)] = {
             "tables": len(rows),
             "mean_regret": round(float(rows["regret"].mean()), 3),
@@ -424,8 +431,8 @@ def summarize(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
             "other_tables": int(rows["other_regret"].notna().sum()),
             "mean_other_regret": round(float(rows["other_regret"].mean()), 3),
             "worst_other_regret": round(float(rows["other_regret"].max()), 3),
-            "mean_other_gain": round(float(rows["other_gain"].mean()), 3),
-            "other_gain_interval": find_interval(rows["other_gain"].dropna()),
+            "mean_other_gain": round(gain.difference, 3),
+            "other_gain_interval": [round(gain.low, 3), round(gain.high, 3)],
             "cost": round(float(rows["cost"].mean()), 4),
             "cost_trained": round(float(rows["cost_trained"].mean()), 4),
             "mean_regret_by_photos": {
@@ -433,12 +440,6 @@ def summarize(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
             },
         }
     return document
-
-
-def find_interval(values: pd.Series) -> list[float]:
-    """Return the 95 % interval of a mean by Student's t, [low, high]; it takes tables for independent."""
-    middle, half = values.mean(), values.sem() * stats.t.ppf(0.975, len(values) - 1)
-    return [round(float(middle - half), 3), round(float(middle + half), 3)]
 
 
 def report() -> None:

@@ -166,10 +166,9 @@ def make_efficient(seed: int) -> Network:
     return network
 
 
-FEW_MODES = ["inference", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("frozen", "batch"))]
-
-
-@pytest.mark.parametrize("mode", FEW_MODES)
+@pytest.mark.parametrize(
+    "mode", ["inference", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("frozen", "batch"))]
+)
 def test_dropout_of_closed_layers_is_off_in_training(mode: str) -> None:
     """Of an open stage without dropout, all that follows lies behind the cut, and is closed."""
     parts = take_apart(make_efficient(1), {"stages": ["stride2"]}, mode, "EfficientNetV2B0")

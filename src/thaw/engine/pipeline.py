@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from dvc.config import ConfigError
 from dvc.dependency import param
-from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
@@ -98,7 +97,7 @@ class Pipeline:
 
 
 def _is_params(dependency: Any) -> bool:
-    return isinstance(dependency, ParamsDependency)
+    return isinstance(dependency, param.ParamsDependency)
 
 
 def _is_unchanged(stage: Any, missing: bool, upstream: Sequence[Any]) -> bool:
