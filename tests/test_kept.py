@@ -8,11 +8,11 @@ import xml.etree.ElementTree
 
 import pytest
 
-from thaw.cli import family, pitfalls
+from thaw.cli import family, pitfalls, recipe
 from thaw.cli.kept import write_page
 from thaw.config.presets import ROOT
 
-PAGES = pytest.mark.parametrize("page", [pitfalls, family], ids=lambda page: page.PRESET)
+PAGES = pytest.mark.parametrize("page", [pitfalls, family, recipe], ids=lambda page: page.PRESET)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def root(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def write(page: types.ModuleType, root: pathlib.Path) -> str:
     """Write a page below `root`; return its text."""
-    write_page(page.PRESET, page.list_drawings, page.render_page, root)
+    write_page(page.PAGE, root)
     return (root / "docs" / f"{page.PRESET}.md").read_text()
 
 
@@ -57,8 +57,8 @@ def test_every_figure_that_a_page_shows_is_an_svg_file_beside_its_table(page: ty
 @PAGES
 def test_every_accuracy_on_a_page_is_in_the_kept_metrics(page: types.ModuleType) -> None:
     kept = ROOT / "presets" / page.PRESET / "metrics/evaluate"
-    text = "".join(path.read_text() for path in sorted(kept.glob("*.json")))
-    known = {f"{100 * float(value):.2f}" for value in re.findall(r'"accuracy": ([\d.]+)', text)}
+    text = "".join(path.read_text() for path in sorted(kept.rglob("*.json")))
+    known = {f"{100 * float(value):.2f}" for value in re.findall(r'"(?:accuracy|pooled)": ([\d.]+)', text)}
     printed = set(re.findall(r"\b(\d\d\.\d\d)\b", (ROOT / f"docs/{page.PRESET}.md").read_text()))
     assert printed and printed <= known
 
@@ -66,9 +66,13 @@ def test_every_accuracy_on_a_page_is_in_the_kept_metrics(page: types.ModuleType)
 @pytest.mark.long
 @PAGES
 def test_a_run_that_has_not_been_run_is_marked_so_on_the_page(page: types.ModuleType, root: pathlib.Path) -> None:
-    name = {pitfalls: f"{pitfalls.SOUND}-batch", family: "mobilenetv3small-blocks-3"}[page]
+    name = {
+        pitfalls: f"{pitfalls.SOUND}-batch",
+        family: "mobilenetv3small-blocks-3",
+        recipe: "folds/mobilenet-layers-10-views",
+    }[page]
     (root / "presets" / page.PRESET / f"metrics/evaluate/{name}.json").unlink()
-    assert re.search(rf"\| {name} \|[^\n]* not run yet \|", write(page, root))
+    assert re.search(rf"\| {pathlib.Path(name).name}[^\n]* not run yet \|", write(page, root))
 
 
 def test_of_a_mistake_that_has_not_been_made_no_outcome_is_reported(root: pathlib.Path) -> None:

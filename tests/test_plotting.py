@@ -116,6 +116,28 @@ def test_intervals_of_the_overview_reach_from_low_to_high() -> None:
     assert ends == [[40, 60], [12.5, 87.5]]
 
 
+def make_differences() -> Any:
+    rows = [("x", "MobileNet", 0.01, -0.01, 0.03), ("y", "MobileNet", -0.02, -0.03, -0.01), ("z", "ResNet50", 0, 0, 0)]
+    table = pd.DataFrame(rows, columns=["run", "family", "difference", "low", "high"])
+    return table.assign(mark="", group=table["family"] + ", last block")
+
+
+def test_differences_stand_in_points_on_their_intervals_from_top_to_bottom() -> None:
+    (axes,) = plotting.draw_differences(make_differences(), "points").axes
+    assert [x for x, *_ in find_markers(axes)] == pytest.approx([1, -2, 0])
+    assert [y for _, y, *_ in find_markers(axes)] == sorted(axes.get_yticks())
+    lines = [collection.get_segments()[0][:, 0].tolist() for collection in axes.collections]
+    assert [pytest.approx(line) for line in lines] == [[-1, 3], [-3, -1], [0, 0]]
+
+
+def test_each_group_of_differences_stands_below_its_name() -> None:
+    (axes,) = plotting.draw_differences(make_differences(), "points").axes
+    places = {text.get_text(): text.xy[1] for text in axes.texts}
+    x, _, z = axes.get_yticks()
+    assert x - 1 <= places["MobileNet, last block"] < x
+    assert z - 1 <= places["ResNet50, last block"] < z
+
+
 @pytest.mark.parametrize("upright", [False, True])
 def test_a_baseline_far_below_the_others_does_not_squeeze_them(upright: bool) -> None:
     table = make_runs(3).assign(cost=[300, 1, 2])

@@ -118,7 +118,7 @@ def test_a_published_protocol_does_not_depend_on_the_users_parameters(name: str)
         - {"replicates", "folds", "export", "explain"}
     )
     published = "BaselineCNN" in set(ROWS.loc[ROWS["report"] == name, "backbone"])
-    assert left == {"dataset", "compute", "baseline_cnn", "report"} - ({"baseline_cnn"} if published else set())
+    assert left <= {"dataset", "compute", "baseline_cnn", "report"} - ({"baseline_cnn"} if published else set())
 
 
 @pytest.mark.parametrize("preset", list(PARAMS))
@@ -163,7 +163,8 @@ def test_the_runs_of_a_published_table_train_the_published_numbers_of_parameters
     for name, run in [*params.frozen.items(), *params.finetune.items()]:
         network, *_ = open_run(params, run, 1, 64)
         measured[name] = classifiers.count_parameters(network.model.trainable_weights)
-    named = {(params.backbones[run.backbone].architecture, run.unfrozen): run.name for run in list_runs(params)[1:]}
+    runs = [run for run in list_runs(params) if run.backbone]
+    named = {(params.backbones[run.backbone].architecture, run.unfrozen): run.name for run in runs}
     rows = [row for row in ROWS.itertuples() if row.report == report and int(row.trainable_parameters or 0) % 100]
     assert len(rows) >= 6
     for row in rows:
@@ -389,6 +390,8 @@ def test_the_store_and_the_mirror_of_a_workspace_are_those_of_the_project(
     [
         (["repro"], True, True),
         (["repro", "--force"], True, True),
+        (["thaw", "repro", "--jobs", "2"], True, True),
+        (["thaw", "repro", "--jobs", "2", "split"], True, False),
         (["repro"], False, False),
         (["repro", "split"], True, False),
         (["status"], True, False),
@@ -406,7 +409,7 @@ def test_the_table_is_printed_after_a_repro_of_all_that_left_a_report(
     (root / "workspace" / "report").mkdir()
     if report:
         (root / "workspace" / "report" / "report.md").write_text("")
-    monkeypatch.setattr(workspaces, "run_dvc", lambda *_, **__: None)
+    monkeypatch.setattr(workspaces, "_run_module", lambda *_, **__: None)
     monkeypatch.setattr(workspaces, "render_table", lambda *_: "the table")
     assert run_table(root / "workspace", arguments) == printed
     output = capsys.readouterr().out

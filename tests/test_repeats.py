@@ -154,6 +154,42 @@ def test_the_p_values_of_all_pairs_are_corrected_together(tmp_path: pathlib.Path
     assert pairs[0].p >= alone[0] and pairs[1].p > alone[1]
 
 
+def test_of_pairs_that_are_given_the_p_values_of_these_alone_are_corrected(tmp_path: pathlib.Path) -> None:
+    for name, counts in (("a", (16, 16, 17, 16)), ("b", (19, 17, 18, 16)), ("c", (23, 20, 21, 19))):
+        write_folds(tmp_path, name, spread_over_folds(*counts), folds=4)
+    predictions = read_repeats(list_params(folds="abc"), tmp_path).predictions
+    ((first, second, interval, p),) = compare_folds(predictions, [("c", "a")])
+    (alone,) = compare_folds({name: predictions[name] for name in ("a", "c")})
+    assert (first, second, p) == ("c", "a", alone.p)
+    assert interval == pytest.approx([-alone.interval.difference, -alone.interval.high, -alone.interval.low])
+
+
+def test_of_many_pairs_over_folds_those_that_can_be_told_apart_have_a_sentence_and_the_others_are_counted(
+    tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
+    counts = {name: (10, 10, 10, 11) for name in "abcde"} | {"f": (24, 24, 24, 25)}
+    results.marks = dict.fromkeys(counts, "")
+    results.scores = dict.fromkeys(counts, results.scores["wide"])
+    for name, right in counts.items():
+        write_folds(tmp_path, name, spread_over_folds(*right), folds=4)
+    lines = [line for line in describe(tmp_path, results, folds=counts).splitlines() if line.startswith("- ")]
+    assert [line.partition(":")[0] for line in lines[:-1]] == [f"- {name} is worse than f" for name in "abcde"]
+    assert lines[-1] == "- The runs of each of the other 10 pairs cannot be told apart."
+
+
+def test_where_none_of_many_pairs_can_be_told_apart_all_are_counted(
+    tmp_path: pathlib.Path, results: SimpleNamespace
+) -> None:
+    names = "abcdef"
+    results.marks, results.scores = dict.fromkeys(names, ""), dict.fromkeys(names, results.scores["wide"])
+    for name in names:
+        write_folds(tmp_path, name, spread_over_folds(16, 16, 16, 16), folds=4)
+    text = describe(tmp_path, results, folds=names)
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [
+        "- The runs of each of the 15 pairs cannot be told apart."
+    ]
+
+
 def test_runs_on_different_folds_are_not_compared(tmp_path: pathlib.Path) -> None:
     write_folds(tmp_path, "a", range(80))
     write_folds(tmp_path, "b", range(90), folds=3)

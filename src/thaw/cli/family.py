@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thaw.base.errors import run_program
-from thaw.cli.kept import show, write_page
+from thaw.cli.kept import Page, read_table, show, write_page
 from thaw.comparison.claims import judge_family
 from thaw.comparison.judging import VERDICTS, Finding
 from thaw.comparison.pairs import Evidence, say_verdict
@@ -98,5 +98,7 @@ def _tabulate_runs(evidence: Evidence) -> str:
     return to_markdown(header, rows, left=2)
 
 
+PAGE = Page(PRESET, read_table, list_drawings, render_page)
+
 if __name__ == "__main__":
-    run_program(lambda: write_page(PRESET, list_drawings, render_page, pathlib.Path.cwd()))
+    run_program(lambda: write_page(PAGE, pathlib.Path.cwd()))

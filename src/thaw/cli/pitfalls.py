@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from thaw.base.errors import run_program
-from thaw.cli.kept import show, write_page
+from thaw.cli.kept import Page, read_table, show, write_page
 from thaw.comparison.pairs import VERDICTS, Evidence, Pair, holds, judge_questions, say_pair
 from thaw.comparison.results import Results, Run
 from thaw.comparison.words import NOT_RUN, code, escape, interval, percent, say_count, to_markdown
@@ -200,5 +200,7 @@ def _describe_choices(ages: pd.DataFrame, part: str) -> str:
     )
 
 
+PAGE = Page(PRESET, read_table, list_drawings, render_page)
+
 if __name__ == "__main__":
-    run_program(lambda: write_page(PRESET, list_drawings, render_page, pathlib.Path.cwd()))
+    run_program(lambda: write_page(PAGE, pathlib.Path.cwd()))

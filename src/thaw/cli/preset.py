@@ -26,7 +26,7 @@ KEPT = ("dvc.lock", "metrics", "plots")  # of a table's results
 
 
 def run_preset(name: str, arguments: Sequence[str] = ("repro",), root: pathlib.Path = ROOT) -> None:
-    """Run the dvc command `arguments` on the table of preset `name`, in `root`/.thaw/presets/NAME.
+    """Run `arguments`, a dvc command or ``thaw repro``, on the table of preset `name`, in `root`/.thaw/presets/NAME.
 
     The workspace shares the project's DVC cache, with the outputs of every stage that ran on the same inputs, and its
     store of activations. Nothing else of the project is touched. Raises InputError as `read_preset` does, and where the

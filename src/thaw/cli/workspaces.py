@@ -69,22 +69,26 @@ def run_table(
 ) -> bool:
     """Run a dvc command in the workspace `folder`; after a `repro` of all print its comparison and how long it took.
 
-    First it is prepared as `./run` prepares it. Nothing is printed after a `repro` of a few stages, which makes no
-    report. Where DVC fails, or before it a check, the program ends with its status. Return whether it was printed.
+    Where `arguments` begin with ``thaw``, the command is one of thaw's (`./run thaw repro`, with stages side by side).
+    First the workspace is prepared as `./run` prepares it. Nothing is printed after a `repro` of a few stages, which
+    makes no report. Where the command fails, or before it a check, the program ends with its status. Return whether it
+    was printed.
     """
     start, report = time.monotonic(), folder / paths.REPORT / "report.md"
     try:
-        if {"repro", "run", "status"} & set(arguments):
+        if arguments[0] != "thaw" and {"repro", "run", "status"} & set(arguments):  # `thaw repro` prepares by itself
             # In a process of its own: relative paths start at the workspace, the mirror is that of `environment`.
             variables = {**(environment or os.environ), "PYTHONPATH": str(ROOT / "src")}
             program = [sys.executable, "-m", "thaw.config.starting", *arguments]
             subprocess.run(program, cwd=folder, env=variables, check=True)
-        page = find_page(arguments, folder)
-        run_dvc(folder, *arguments, *(["--html-template", str(page)] if page else []), env=environment)
+        if arguments[0] == "thaw":
+            _run_module(folder, "thaw", *arguments[1:], env=environment)
+        else:
+            page = find_page(arguments, folder)
+            run_dvc(folder, *arguments, *(["--html-template", str(page)] if page else []), env=environment)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
-    named = [argument for argument in arguments if not argument.startswith("-")]
-    if named != ["repro"] or not report.exists():
+    if not _is_whole(arguments) or not report.exists():
         return False
     print(f"\n{render_table(load(folder / paths.PARAMS), folder)}\n\nMade in {time.monotonic() - start:.0f} s.")
     return True
@@ -97,8 +101,25 @@ def say_report(folder: pathlib.Path) -> str:
 
 def run_dvc(folder: pathlib.Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a dvc command in `folder`; raises subprocess.CalledProcessError where it fails."""
+    return _run_module(folder, "dvc", *arguments, **options)
+
+
+def _run_module(folder: pathlib.Path, module: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     # With the lock of `hold_workspace` open; all else that Python opens is closed there.
-    return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True, close_fds=False, **options)
+    program = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(program, cwd=folder, check=True, close_fds=False, **options)
+
+
+def _is_whole(arguments: Sequence[str]) -> bool:
+    """Return whether the words of a command ask for a `repro` of all stages: they name none."""
+    values = ("--jobs", "--cluster")  # options of `thaw repro` whose values follow them
+    before = ["", *arguments[:-1]]
+    named = [
+        word
+        for word, previous in zip(arguments, before, strict=True)
+        if not word.startswith("-") and previous not in values
+    ]
+    return named in (["repro"], ["thaw", "repro"])
 
 
 def start_paths_at(root: pathlib.Path, document: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import itertools
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ from thaw.comparison.inference import wilson_interval
 from thaw.comparison.pairs import score_macro
 from thaw.comparison.results import Results, Table, read_metrics, read_plot, restore_shares
 from thaw.comparison.words import NOT_RUN, escape, percent, say_interval, say_p, to_markdown
+
+MOST_PAIRS = 10  # of runs over folds that have a sentence each; of more, those that can be told apart
 
 
 class FoldPair(NamedTuple):
@@ -142,7 +144,12 @@ def _describe_folds(repeats: Repeats, results: Results) -> list[str]:
             "because the trainings share photos and assumes that differences between folds scatter normally"
             f"{together}. No estimate from one cross-validation is free of bias (Bengio and Grandvalet 2004)."
         )
-    return [*paragraphs, *_list([_say_fold_pair(pair) for pair in pairs])]
+    told = pairs if len(pairs) <= MOST_PAIRS else [pair for pair in pairs if pair.p < inference.LEVEL]
+    sentences = [_say_fold_pair(pair) for pair in told]
+    if len(told) < len(pairs):
+        those = f"other {len(pairs) - len(told):,}" if told else f"{len(pairs):,}"
+        sentences.append(f"The runs of each of the {those} pairs cannot be told apart.")
+    return [*paragraphs, *_list(sentences)]
 
 
 def _list_fold_scores(repeats: Repeats, results: Results, name: str) -> list[object]:
@@ -161,14 +168,16 @@ def _list_fold_scores(repeats: Repeats, results: Results, name: str) -> list[obj
     return [*row, percent(own[results.part]["accuracy"]) if own else NOT_RUN]
 
 
-def compare_folds(predictions: Mapping[str, pd.DataFrame]) -> list[FoldPair]:
-    """Return the FoldPairs of all runs that were cross-validated on the same folds, the p values corrected together.
+def compare_folds(
+    predictions: Mapping[str, pd.DataFrame], pairs: Iterable[tuple[str, str]] | None = None
+) -> list[FoldPair]:
+    """Return the FoldPairs of runs that were cross-validated on the same folds, the p values corrected together.
 
-    `predictions` is {run: DataFrame} as Repeats has it.
+    `predictions` is {run: DataFrame} as Repeats has it; `pairs` are all pairs of its runs unless they are given.
     """
     pairs = [
         (first, second)
-        for first, second in itertools.combinations(predictions, 2)
+        for first, second in (itertools.combinations(predictions, 2) if pairs is None else pairs)
         if predictions[first]["fold"].equals(predictions[second]["fold"])
     ]
     found = [inference.compare_fold_scores(*(_score_folds(predictions[name]) for name in pair)) for pair in pairs]

@@ -5,7 +5,7 @@ from thaw.reporting.plotting.cuts import Strip, draw_cuts
 from thaw.reporting.plotting.embedding import draw_embedding
 from thaw.reporting.plotting.epochs import Limits, draw_ages, draw_curves, draw_histories, draw_rates, find_limits
 from thaw.reporting.plotting.published import draw_published
-from thaw.reporting.plotting.runs import draw_overview, draw_tradeoff, find_front
+from thaw.reporting.plotting.runs import draw_differences, draw_overview, draw_tradeoff, find_front
 from thaw.reporting.plotting.style import (
     BAND,
     FAINT,
@@ -45,6 +45,7 @@ __all__ = [
     "draw_confusion",
     "draw_cuts",
     "draw_curves",
+    "draw_differences",
     "draw_embedding",
     "draw_histories",
     "draw_overview",

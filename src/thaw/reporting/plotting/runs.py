@@ -21,6 +21,7 @@ from thaw.reporting.plotting.style import (
     find_edge,
     make_figure,
     make_sample,
+    name_group,
     set_whole_ticks,
     use_style,
 )
@@ -106,6 +107,29 @@ def _draw_differences(axes: "Axes", table: pd.DataFrame, heights: np.ndarray, ma
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
     set_whole_ticks(axes.xaxis, 6, steps=[1, 2, 5, 10])
+
+
+def draw_differences(table: pd.DataFrame, label: str, notes: Sequence[str] = ()) -> "Figure":
+    """Return a Figure of the difference in accuracy of each run from another one, as a marker on its interval.
+
+    `table` has columns run, mark (of its footnote, or ""), group (runs of one group stand together below its name),
+    family, difference, low and high in [-1, 1]. `label` names the axis, in points. `notes` are lines below the figure.
+    """
+    with use_style():
+        starts = table["group"].ne(table["group"].shift())
+        heights = np.arange(len(table)) + 1.2 * starts.cumsum().to_numpy()
+        figure = make_figure(1.3 + 0.26 * (heights[-1] + 1))
+        axes = figure.subplots()
+        draw_intervals(axes, table.assign(kind="finetuned", accuracy=table["difference"]), heights, unit="points")
+        axes.axvline(0, color=INK, linewidth=0.9)
+        axes.set_yticks(heights, table["run"] + table["mark"], size=8.5)
+        for height, group in zip(heights[starts], table["group"][starts], strict=True):
+            name_group(axes, group, height - 1)
+        axes.set(ylim=(heights[-1] + 0.6, -0.4), xlabel=label)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        add_notes(figure, notes)
+    return figure
 
 
 def find_front(costs: ArrayLike, accuracies: ArrayLike) -> np.ndarray:
