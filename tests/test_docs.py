@@ -94,7 +94,9 @@ def find_fault(words: str) -> Any:
     if name == "preset":
         if arguments and arguments[0] not in [*list_presets(), "NAME"]:
             return "no such preset"
-        return find_fault(["dvc", *arguments[1:]]) if arguments[1:] not in ([], ["keep"]) else None
+        if arguments[1:] in ([], ["keep"]):
+            return None
+        return find_fault(arguments[1:] if arguments[1] == "thaw" else ["dvc", *arguments[1:]])
     if name == "dvc":
         # In prose a command may stand without its last arguments.
         return None if any(parses([*arguments, *["x"] * more]) for more in range(3)) else "dvc does not take that"

@@ -11,6 +11,7 @@ import pytest
 
 from thaw.comparison import inference
 from thaw.comparison.repeats import compare_folds, describe_repeats, read_repeats
+from thaw.comparison.words import say_points
 
 PHOTOS = 100
 
@@ -142,6 +143,11 @@ def test_two_cross_validated_runs_are_compared_fold_by_fold(
     write_folds(tmp_path, "deep", spread_over_folds(*better), folds=4)
     write_folds(tmp_path, "wide", spread_over_folds(16, 16, 16, 16), folds=4)
     assert f"- {sentence}" in describe(tmp_path, results, folds=["deep", "wide"])
+
+
+@pytest.mark.parametrize("difference, words", [(0.0408, "+4.1"), (-0.0408, "-4.1"), (-0.0004, "+0.0"), (0.0, "+0.0")])
+def test_a_difference_that_rounds_to_none_has_no_minus(difference: float, words: str) -> None:
+    assert say_points(difference) == words
 
 
 def test_the_p_values_of_all_pairs_are_corrected_together(tmp_path: pathlib.Path) -> None:

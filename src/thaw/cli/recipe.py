@@ -20,7 +20,17 @@ from thaw.cli.reviewing.differences import compare_params
 from thaw.comparison.inference import LEVEL, wilson_interval
 from thaw.comparison.repeats import FoldPair, Repeats, compare_folds, read_repeats
 from thaw.comparison.results import Run, list_runs, mark_weights, name_dataset, read_metrics
-from thaw.comparison.words import NOT_RUN, code, escape, percent, say_count, say_interval, say_p, to_markdown
+from thaw.comparison.words import (
+    NOT_RUN,
+    code,
+    escape,
+    percent,
+    say_count,
+    say_interval,
+    say_p,
+    say_points,
+    to_markdown,
+)
 from thaw.config.checking import Params
 from thaw.reporting import plotting
 from thaw.reporting.figures import Drawing
@@ -148,7 +158,7 @@ def _count_right(kept: Kept, name: str) -> tuple[float, int]:
 
 def _say_difference(pair: FoldPair) -> str:
     """Return the difference of a FoldPair with its interval, in points: ``+0.5 (-0.2 to +1.2)``."""
-    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
+    difference, low, high = map(say_points, pair.interval)
     return f"{difference} ({low} to {high})"
 
 

@@ -20,7 +20,7 @@ from thaw.comparison.pairs import (
     say_counts,
 )
 from thaw.comparison.picks import Pick, is_finetuned, list_deep, list_shallow, pair_settings, rank_architectures
-from thaw.comparison.words import escape, percent, say_interval
+from thaw.comparison.words import escape, percent, say_interval, say_points
 
 Verdict = Literal["supported", "contradicted", "cannot be told apart at this size", "cannot be true", "not run"]
 
@@ -327,7 +327,7 @@ ASKS: dict[Any, Callable[..., list[tuple[str, str]]]] = {
 
 def _say_difference(pair: Pair) -> str:
     """Return the difference of a Pair in points, with its interval: ``+4.1 points (+1.8 to +6.7)``."""
-    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
+    difference, low, high = map(say_points, pair.interval)
     return f"{difference} points ({low} to {high})"
 
 

@@ -14,7 +14,7 @@ from thaw.base.files import MADE_AGAIN
 from thaw.comparison import inference
 from thaw.comparison.documents import Flops, Replicated
 from thaw.comparison.results import Results, Run, find_run_interval, rank_runs, read_metrics, read_plot, say_weights
-from thaw.comparison.words import escape, say_p, to_markdown
+from thaw.comparison.words import escape, say_p, say_points, to_markdown
 
 JUDGED = ("train", "validation")  # the parts that training itself looks at
 HISTORY = ("epoch", "validation_loss", "validation_accuracy")  # what is read of an epoch
@@ -416,7 +416,7 @@ def _tabulate_pairs(evidence: Evidence, pairs: Sequence[Pair]) -> str:
 
 def _list_pair(pair: Pair) -> list[str]:
     """Return the cells of a Pair: difference, interval, photos that one alone has right, p."""
-    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
+    difference, low, high = map(say_points, pair.interval)
     counts = f"{pair.paired.first_only} : {pair.paired.second_only}"
     return [difference, f"{low} to {high}", counts, say_p(pair.p).removeprefix("p ").removeprefix("= ")]
 

@@ -15,7 +15,7 @@ from thaw.comparison.documents import REPETITIONS
 from thaw.comparison.inference import wilson_interval
 from thaw.comparison.pairs import score_macro
 from thaw.comparison.results import Results, Table, read_metrics, read_plot, restore_shares
-from thaw.comparison.words import NOT_RUN, escape, percent, say_interval, say_p, to_markdown
+from thaw.comparison.words import NOT_RUN, escape, percent, say_interval, say_p, say_points, to_markdown
 
 MOST_PAIRS = 10  # of runs over folds that have a sentence each; of more, those that can be told apart
 
@@ -192,7 +192,7 @@ def _score_folds(table: pd.DataFrame) -> np.ndarray:
 
 def _say_fold_pair(pair: FoldPair) -> str:
     """Return the sentence about a FoldPair."""
-    difference, low, high = (f"{100 * value:+.1f}" for value in pair.interval)
+    difference, low, high = map(say_points, pair.interval)
     words = "cannot be told apart from"
     if pair.p < inference.LEVEL:
         words = "is better than" if pair.interval.difference > 0 else "is worse than"

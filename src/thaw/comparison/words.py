@@ -45,6 +45,11 @@ def say_interval(low: float, high: float) -> str:
     return f"{100 * low:.1f} – {100 * high:.1f}"
 
 
+def say_points(difference: float) -> str:
+    """Return a difference of shares in points with one decimal and its sign, ``+4.1``; ``+0.0`` for none."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
 def say_p(p: float) -> str:
     """Return a p value as text: two decimals, three below 0.1."""
     if p < 0.001:

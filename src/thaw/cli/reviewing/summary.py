@@ -21,7 +21,7 @@ from thaw.cli.reviewing.differences import (
 )
 from thaw.cli.reviewing.lockfile import Audit
 from thaw.comparison.inference import wilson_interval
-from thaw.comparison.words import clean, interval, percent, say_count, say_p, to_markdown
+from thaw.comparison.words import clean, interval, percent, say_count, say_p, say_points, to_markdown
 from thaw.comparison.words import code as show_code
 
 WIDTH = 41  # characters of a chart
@@ -283,7 +283,7 @@ def _say_change(change: Change) -> list[Any]:
     if change.paired:
         sure = [change.paired.first_only, change.paired.second_only, say_p(change.p)]
     else:
-        sure = ["–", "–", f"{100 * change.low:+.1f} to {100 * change.high:+.1f}"]
+        sure = ["–", "–", f"{say_points(change.low)} to {say_points(change.high)}"]
     return [before, after, f"{change.points:+.1f}", *sure]
 
 
