@@ -36,13 +36,10 @@ def read_tables(page: types.ModuleType, root: pathlib.Path) -> dict[str, str]:
 
 
 @PAGES
-def test_a_page_is_what_the_kept_results_give(page: types.ModuleType, root: pathlib.Path) -> None:
+def test_a_page_and_the_tables_of_its_figures_are_what_the_kept_results_give(
+    page: types.ModuleType, root: pathlib.Path
+) -> None:
     assert write(page, root) == (ROOT / f"docs/{page.PRESET}.md").read_text()
-
-
-@PAGES
-def test_the_tables_of_the_figures_are_what_the_kept_results_give(page: types.ModuleType, root: pathlib.Path) -> None:
-    write(page, root)
     assert read_tables(page, root) == read_tables(page, ROOT)
 
 

@@ -46,7 +46,11 @@ def run_race(params: Params) -> dict[str, Any]:  # noqa: F811
 
 @pytest.mark.parametrize(
     ("store", "least", "epochs"),
-    [(".thaw/activations", 1, 1), (".thaw/activations", 99, 2), pytest.param("none", 1, 1, marks=pytest.mark.long)],
+    [
+        (".thaw/activations", 1, 1),
+        pytest.param(".thaw/activations", 99, 2, marks=pytest.mark.long),
+        pytest.param("none", 1, 1, marks=pytest.mark.long),
+    ],
 )
 def test_the_winner_of_a_race_ends_as_a_run_that_names_its_cut(
     store: str, least: int, epochs: int, raced: Params, monkeypatch: pytest.MonkeyPatch
