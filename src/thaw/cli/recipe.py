@@ -8,7 +8,7 @@ The prose stands in recipe.md.j2. Of the runs that open the same, the first is p
 import functools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -50,6 +50,7 @@ class Kept(NamedTuple):
     dataset: str
     runs: list[Run]  # that the preset cross-validates
     repeats: Repeats
+    pairs: dict[str, FoldPair]  # run -> with its plain run, p corrected for all; of those that were cross-validated
     architectures: dict[str, str]  # of each backbone
     marks: dict[str, str]  # backbone -> the mark of its footnote, for those that have one
     notes: list[str]  # the footnotes, each with its mark
@@ -73,7 +74,8 @@ def read(params: Params, kept: pathlib.Path) -> Kept:
         told = [f"{key}={json.dumps(after)}" for key, (_, after) in changed.items()]
         additions[run.name] = "all ingredients" if run.name.endswith(TOGETHER) else ", ".join(told) or "nothing"
     architectures = {name: backbone.architecture for name, backbone in params.backbones.items()}
-    return Kept(name_dataset(params.dataset), runs, repeats, architectures, marks, notes, additions)
+    pairs = _compare(runs, repeats)
+    return Kept(name_dataset(params.dataset), runs, repeats, pairs, architectures, marks, notes, additions)
 
 
 def find_plain(run: Run, runs: Sequence[Run]) -> Run:
@@ -81,20 +83,19 @@ def find_plain(run: Run, runs: Sequence[Run]) -> Run:
     return next(other for other in runs if (other.backbone, other.unfrozen) == (run.backbone, run.unfrozen))
 
 
-def compare(kept: Kept) -> dict[str, FoldPair]:
-    """Return {run: FoldPair with its plain run} of the runs that were cross-validated, p corrected for all."""
-    pairs = [(run.name, find_plain(run, kept.runs).name) for run in kept.runs]
-    done = kept.repeats.predictions
+def _compare(runs: Sequence[Run], repeats: Repeats) -> dict[str, FoldPair]:
+    pairs = [(run.name, find_plain(run, runs).name) for run in runs]
+    done = repeats.predictions
     asked = [(first, second) for first, second in pairs if first != second and done.keys() >= {first, second}]
     return {pair.first: pair for pair in compare_folds(done, asked)}
 
 
 def list_drawings(kept: Kept) -> list[Drawing]:
     """Return the one Drawing of the page: the difference of each run from its plain run, with its interval."""
-    found, rows = compare(kept), []
+    rows = []
     for run in kept.runs:
-        if run.name in found:
-            difference, low, high = found[run.name].interval
+        if run.name in kept.pairs:
+            difference, low, high = kept.pairs[run.name].interval
             group, mark = _name_group(kept, run), kept.marks.get(str(run.backbone), "")
             rows.append((run.name, mark, group, kept.architectures[str(run.backbone)], difference, low, high))
     columns = ["run", "mark", "group", "family", "difference", "low", "high"]
@@ -106,20 +107,19 @@ def list_drawings(kept: Kept) -> list[Drawing]:
 
 def render_page(kept: Kept, drawings: Sequence[Drawing]) -> str:
     """Return the page in Markdown on `kept`, with the `drawings` of `list_drawings`."""
-    found = compare(kept)
     groups = dict.fromkeys(_name_group(kept, run) for run in kept.runs)
     first = next(iter(groups))
     return render(
         pathlib.Path(__file__).with_name("recipe.md.j2"),
         dataset=escape(kept.dataset),
         figures={drawing.name: show(PRESET, drawing) for drawing in drawings},
-        alone=_tabulate(kept, found, [run for run in kept.runs if _name_group(kept, run) == first]),
-        elsewhere=_tabulate(kept, found, [run for run in kept.runs if _name_group(kept, run) != first]),
+        alone=_tabulate(kept, [run for run in kept.runs if _name_group(kept, run) == first]),
+        elsewhere=_tabulate(kept, [run for run in kept.runs if _name_group(kept, run) != first]),
         first=first,
-        ingredients=_say_ingredients(kept, found, first),
-        together=_list_together(kept, found),
+        ingredients=_say_ingredients(kept, first),
+        together=_list_together(kept),
         best=_say_best(kept),
-        compared=len(found),
+        compared=len(kept.pairs),
         notes=kept.notes,
     )
 
@@ -129,12 +129,12 @@ def _name_group(kept: Kept, run: Run) -> str:
     return f"{kept.architectures[str(run.backbone)]}, {run.unfrozen}"
 
 
-def _tabulate(kept: Kept, found: Mapping[str, FoldPair], runs: Sequence[Run]) -> str:
-    """Return the Markdown table of `runs`, whose FoldPairs with their plain runs are `found`."""
+def _tabulate(kept: Kept, runs: Sequence[Run]) -> str:
+    """Return the Markdown table of `runs`."""
     header = ["Run", "Unfrozen", "Differs in", "Accuracy %", "95 % interval", "Against plain, points", "p, corrected"]
     rows = []
     for run in runs:
-        added, pair = kept.additions[run.name], found.get(run.name)
+        added, pair = kept.additions[run.name], kept.pairs.get(run.name)
         row = [
             escape(run.name) + kept.marks.get(str(run.backbone), ""),
             run.unfrozen,
@@ -162,10 +162,10 @@ def _say_difference(pair: FoldPair) -> str:
     return f"{difference} ({low} to {high})"
 
 
-def _say_ingredients(kept: Kept, found: Mapping[str, FoldPair], first: str) -> str:
+def _say_ingredients(kept: Kept, first: str) -> str:
     """Return the sentence on the ingredients one by one, of the runs of group `first`."""
     alone = [run.name for run in kept.runs if _name_group(kept, run) == first and not run.name.endswith(TOGETHER)]
-    pairs = [found[name] for name in alone if name in found]
+    pairs = [kept.pairs[name] for name in alone if name in kept.pairs]
     told = []
     for verdict in (BETTER, WORSE, ALIKE):
         those = [code(pair.first) for pair in pairs if _judge(pair) == verdict]
@@ -174,12 +174,12 @@ def _say_ingredients(kept: Kept, found: Mapping[str, FoldPair], first: str) -> s
     return f"Of {say_count(len(pairs), 'ingredient')} alone, {', '.join(told)}."
 
 
-def _list_together(kept: Kept, found: Mapping[str, FoldPair]) -> str:
+def _list_together(kept: Kept) -> str:
     """Return the Markdown list of what all ingredients together do on each backbone and cut."""
     lines = []
     for run in kept.runs:
         if run.name.endswith(TOGETHER):
-            pair = found.get(run.name)
+            pair = kept.pairs.get(run.name)
             told = f"{_judge(pair)}, {_say_difference(pair)} points, {say_p(pair.p)}" if pair else NOT_RUN
             lines.append(f"- {_name_group(kept, run)}: {told}")
     return "\n".join(lines)

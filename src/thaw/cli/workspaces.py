@@ -76,14 +76,14 @@ def run_table(
     """
     start, report = time.monotonic(), folder / paths.REPORT / "report.md"
     try:
-        if arguments[0] != "thaw" and {"repro", "run", "status"} & set(arguments):  # `thaw repro` prepares by itself
-            # In a process of its own: relative paths start at the workspace, the mirror is that of `environment`.
-            variables = {**(environment or os.environ), "PYTHONPATH": str(ROOT / "src")}
-            program = [sys.executable, "-m", "thaw.config.starting", *arguments]
-            subprocess.run(program, cwd=folder, env=variables, check=True)
         if arguments[0] == "thaw":
-            _run_module(folder, "thaw", *arguments[1:], env=environment)
+            _run_module(folder, "thaw", *arguments[1:], env=environment)  # it prepares by itself
         else:
+            if {"repro", "run", "status"} & set(arguments):
+                # In a process of its own: relative paths start at the workspace, the mirror is that of `environment`.
+                variables = {**(environment or os.environ), "PYTHONPATH": str(ROOT / "src")}
+                program = [sys.executable, "-m", "thaw.config.starting", *arguments]
+                subprocess.run(program, cwd=folder, env=variables, check=True)
             page = find_page(arguments, folder)
             run_dvc(folder, *arguments, *(["--html-template", str(page)] if page else []), env=environment)
     except subprocess.CalledProcessError as error:
